@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Late mounts and scrubbing: everything that touches a job's file trees as root.
+ *
+ * It happens in small single-threaded helper processes, forked before the loop starts: setns(2)
+ * into a mount namespace is refused to a thread that shares its fs attributes, forking a
+ * many-threaded process stalls it, and no disk may block the loop. One helper does what jobs wait
+ * for (attach, release); the other deletes trash. Requests and answers are packets on a socket
+ * pair; a helper that dies is noticed, its request fails, and a new one is forked by its own zygote
+ * parent.
+ *
+ * Paths are opened with openat2(2) beneath the registered work directory (RESOLVE_BENEATH |
+ * RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS); the work directory itself is root's word.
+ *
+ * What a job's container gets, at the same absolute paths as on the host:
+ *   _work/<repo>            rw, id-mapped           _work/_temp                    rw, id-mapped
+ *   _work/_actions          ro, id-mapped           _work/_temp/_github_workflow   ro, id-mapped
+ *   <root>/externals        ro                      <root>/bin/hashFiles           ro
+ *   the tool cache          overlay: host copy below, this job's changes above
+ *
+ * Ledger: <work>/_runnerhub/ (root's, 0700) holds "leased-<repo>" while a workspace is in use and
+ * "trash/" for what is to be deleted. A workspace whose marker is still there at the next lease was
+ * never scrubbed: it is swapped for a fresh one (with an empty <repo>/<repo>) before anything is
+ * mounted. Entries of _temp that are older than the Worker are moved to the trash too.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "broker/daemon/log/log.h"
+#include "runnerhub/err.h"
+
+struct rh_mounter;
+
+struct rh_mount_attach {
+	pid_t container_pid; /* init of the container, in our pid namespace */
+	const char *root; /* of the runner, canonical */
+	const char *work; /* canonical */
+	const char *repo; /* one path component: the workspace is <work>/<repo>/… */
+	const char *workspace; /* GITHUB_WORKSPACE, must be below <work>/<repo> */
+	const char *tool_cache; /* absolute path, below work or elsewhere; NULL: none */
+	const char
+		*state_dir; /* the container's own directory on the host: overlay upper and work */
+	uid_t runner_uid;
+	gid_t runner_gid;
+	uid_t step_uid; /* id inside that the runner's uid is shown as */
+	gid_t step_gid;
+	uint32_t id_map_base;
+	int64_t worker_started_ms; /* wall clock */
+};
+
+struct rh_mount_release {
+	const char *work;
+	const char *repo;
+	uid_t runner_uid;
+	gid_t runner_gid;
+	uint32_t id_map_base;
+	bool scrub_workspace;
+};
+
+/* What was found and done, for the job's record. */
+struct rh_mount_result {
+	bool swapped_workspace; /* it had not been scrubbed */
+	uint32_t n_temp_leftovers;
+	bool id_mapped;
+};
+
+typedef void (*rh_mount_done_fn)(
+	void *arg, int r, const struct rh_mount_result *result, const struct rh_err *err);
+typedef void (*rh_mount_swept_fn)(void *arg, int r, uint64_t bytes, uint64_t n_files);
+
+/**
+ * rh_mounter_fork() - fork the helpers
+ *
+ * Context: start-up, single-threaded, before the loop and before any thread exists.
+ */
+int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err);
+int rh_mounter_start(struct rh_mounter *mounter, uv_loop_t *loop, struct rh_log *log);
+void rh_mounter_close(struct rh_mounter *mounter, void (*cb)(void *arg), void *arg);
+
+/* Requests are answered in order; each has a deadline of its own (30 s). Arguments are copied. */
+int rh_mounter_attach(struct rh_mounter *mounter, const struct rh_mount_attach *attach,
+	rh_mount_done_fn cb, void *arg);
+/* Moves the workspace to the trash, removes files of the id range from _temp, drops the marker. */
+int rh_mounter_release(struct rh_mounter *mounter, const struct rh_mount_release *release,
+	rh_mount_done_fn cb, void *arg);
+/* Deletes <work>/_runnerhub/trash/… in the background; @cb may be NULL. */
+int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swept_fn cb, void *arg);
+/* Makes a container's own directory, mode 0700, or deletes it whole (background). */
+int rh_mounter_remove_tree(struct rh_mounter *mounter, const char *parent, const char *name,
+	rh_mount_swept_fn cb, void *arg);

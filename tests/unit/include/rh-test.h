@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What every unit test needs around Check: one suite a program, TAP on stdout.
+ *
+ *   RH_TEST_MAIN("wire", tests_of_wire, tests_of_text)
+ * runs two functions of type void (Suite *), each of which adds its test cases.
+ */
+
+#include <check.h>
+#include <stdlib.h>
+
+#define RH_TEST_MAIN(name, ...)                                             \
+	int main(void)                                                      \
+	{                                                                   \
+		void (*const fill[])(Suite *) = {__VA_ARGS__};              \
+		Suite *suite = suite_create(name);                          \
+                                                                            \
+		for (size_t i = 0; i < sizeof(fill) / sizeof(fill[0]); i++) \
+			fill[i](suite);                                     \
+                                                                            \
+		SRunner *runner = srunner_create(suite);                    \
+                                                                            \
+		srunner_set_tap(runner, "-");                               \
+		srunner_run_all(runner, CK_SILENT);                         \
+                                                                            \
+		int n_failed = srunner_ntests_failed(runner);               \
+                                                                            \
+		srunner_free(runner);                                       \
+		return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;         \
+	}                                                                   \
+	struct rh_require_semicolon_
+
+/* Adds tests (names of START_TEST) to a new case of @suite. */
+#define RH_ADD_TESTS(suite, case_name, ...)                                        \
+	do {                                                                       \
+		const TTest *const tests_[] = {__VA_ARGS__};                       \
+		TCase *case_ = tcase_create(case_name);                            \
+                                                                                   \
+		for (size_t i_ = 0; i_ < sizeof(tests_) / sizeof(tests_[0]); i_++) \
+			tcase_add_test(case_, tests_[i_]);                         \
+		suite_add_tcase(suite, case_);                                     \
+	} while (0)
