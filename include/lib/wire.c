@@ -120,7 +120,7 @@ int rh_wire_recv(int fd, struct rh_wire_msg *ret_msg)
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	if (n < 0 && errno == EAGAIN)
 		return RH_WIRE_E_AGAIN;
 	if (n < 0 && errno == ECONNRESET)
 		return RH_WIRE_E_EOF;
