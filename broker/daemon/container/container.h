@@ -16,9 +16,15 @@
  * mounted at RH_AGENT_SOCKET_DIR) and the overlay's upper, and the engine labels runnerhub.managed,
  * runnerhub.profile, runnerhub.instance, runnerhub.hub (which broker's state directory it belongs
  * to).
+ *
+ * Whoever was handed a container (by acquire, or by saying "wanted" at adoption) owns it until it
+ * calls rh_container_discard(): also after on_lost and after a failed lease, when it is being
+ * removed already. Until then the pointer stays valid; with discard it is given back, and only the
+ * callback tells more.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -59,6 +65,12 @@ struct rh_containers_options {
 	void *arg;
 };
 
+/**
+ * rh_containers_label_filter() - the labels of this broker's own containers, for the engine
+ * Return: 0; -ENAMETOOLONG.
+ */
+int rh_containers_label_filter(const struct rh_config *config, char *buf, size_t size);
+
 int rh_containers_start(const struct rh_containers_options *options, struct rh_containers **ret);
 /* Leaves leased containers running (for the next broker); removes warm ones if @remove_warm. */
 void rh_containers_close(
@@ -91,7 +103,7 @@ typedef void (*rh_container_acquired_fn)(
 int rh_containers_acquire(struct rh_containers *all, const struct rh_profile *profile,
 	const char *runner, rh_container_acquired_fn cb, void *arg,
 	struct rh_container_request **ret_request);
-/* The caller no longer wants it; its callback will not be called. */
+/* The caller no longer wants it; its callback will not be called. Not after the callback. */
 void rh_container_request_cancel(struct rh_container_request *request);
 
 /* A job is coming to this runner: make sure a container will be there. One pending per runner. */
@@ -121,7 +133,11 @@ int rh_container_lease(struct rh_container *container, const struct rh_id *job,
  */
 int rh_container_step(struct rh_container *container, uint64_t step, const int fds[5]);
 
-/* Kill and remove. Safe in any state; may be called twice. @cb (may be NULL) when it is gone. */
+/* The step's report is stored: the agent may forget it. Reports come again until then. */
+void rh_container_step_ack(struct rh_container *container, uint64_t step);
+
+/* Kill and remove. Safe in any state; may be called twice in one go. @cb (may be NULL) when it is
+ * gone. */
 void rh_container_discard(
 	struct rh_container *container, const char *reason, void (*cb)(void *arg), void *arg);
 

@@ -30,6 +30,7 @@ struct rh_engine_bind {
 
 struct rh_engine_spec {
 	const char *name; /* container name */
+	const char *hostname;
 	const char *image;
 	const char *const *entrypoint; /* NULL-terminated */
 	const char *const *env; /* NULL-terminated */
@@ -77,6 +78,7 @@ enum rh_engine_event_kind {
 	RH_ENGINE_DOWN, /* it broke; the engine reconnects by itself */
 	RH_ENGINE_DIED, /* a container of ours died: id, instance, exit_code */
 	RH_ENGINE_OOM,
+	RH_ENGINE_PAUSED,
 	RH_ENGINE_DESTROYED,
 };
 
@@ -99,8 +101,9 @@ typedef void (*rh_engine_info_fn)(
 
 struct rh_engine_options {
 	const char *socket;
-	const char
-		*label_filter; /* "runnerhub.managed=true", plus the instance's own if it has one */
+	/* "runnerhub.managed=true", and more labels behind newlines; rh_containers_label_filter()
+	 */
+	const char *label_filter;
 	uint64_t timeout_ms; /* one request */
 	rh_engine_event_fn on_event;
 	void *arg;
@@ -113,9 +116,16 @@ int rh_engine_start(uv_loop_t *loop, const struct rh_engine_options *options, st
 void rh_engine_close(struct rh_engine *engine, void (*cb)(void *arg), void *arg);
 bool rh_engine_is_up(const struct rh_engine *engine);
 
-/* @spec is borrowed for the call. */
+/*
+ * Calls return 0, and then call back once; or -ENOTCONN before the engine has answered for the
+ * first time (its API version is not known), -ESHUTDOWN while closing, -EINVAL, -ENOMEM, and then
+ * do not call back.
+ */
+
+/* @spec is borrowed for the call. -ENOENT: the image is missing, @err says what to do. */
 int rh_engine_create(struct rh_engine *engine, const struct rh_engine_spec *spec,
 	rh_engine_create_fn cb, void *arg);
+/* -ERANGE: the host refuses the nofile limit. Create another one: it is left out from now on. */
 int rh_engine_start_container(
 	struct rh_engine *engine, const char *id, rh_engine_done_fn cb, void *arg);
 int rh_engine_kill(struct rh_engine *engine, const char *id, const char *signal,
