@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum rh_log_level {
 	RH_LOG_ERROR, /* someone must act */
@@ -33,19 +34,34 @@ struct rh_log_field {
 	int64_t number;
 };
 
-#define RH_STR(k, v) ((struct rh_log_field){.key = (k), .text = (v) ? (v) : ""})
+/* NULL is "". A function, since a compiler warns of (v) ? (v) : "" where v is an array. */
+static inline const char *rh_log_text(const char *text)
+{
+	return text ? text : "";
+}
+
+#define RH_STR(k, v) ((struct rh_log_field){.key = (k), .text = rh_log_text(v)})
 #define RH_NUM(k, v) ((struct rh_log_field){.key = (k), .number = (int64_t)(v)})
 /* A negative errno as its text. */
 #define RH_ERRNO(r) ((struct rh_log_field){.key = "error", .text = strerror(-(r))})
 
 /**
  * rh_log_new() - a log that writes to @fd
- * @fd: borrowed; made non-blocking only if it is a pipe or socket of ours to change: written with
- *      MSG_DONTWAIT or poll(2) semantics otherwise
+ * @fd: borrowed; its flags are never changed, they may be shared with other processes. A pipe or
+ *      terminal is opened anew for us, a socket written with MSG_DONTWAIT.
  *
+ * The process ignores SIGPIPE. Lines for the journal carry its priority prefix (sd-daemon(3)).
  * Return: NULL if out of memory. Context: loop thread, like all of this.
  */
 struct rh_log *rh_log_new(int fd, enum rh_log_level level, enum rh_log_format format);
+
+/**
+ * rh_log_start() - let a thread do the writing, so that not even a slow disk is felt by the loop
+ *
+ * Until then each line is written at once, or kept if that would block, and goes out with the next.
+ * Context: after every fork of the process. Return: 0; negative errno (the log works as before).
+ */
+int rh_log_start(struct rh_log *log);
 void rh_log_free(struct rh_log *log); /* writes what is left, bounded in time */
 void rh_log_set(struct rh_log *log, enum rh_log_level level, enum rh_log_format format);
 bool rh_log_enabled(const struct rh_log *log, enum rh_log_level level);
