@@ -115,15 +115,16 @@ int rh_wire_recv(int fd, struct rh_wire_msg *ret_msg)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes),
 	};
-	ssize_t n = -1;
+	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 
-	do
+	/*
+	 * A peer that closes while something of ours is unread leaves ECONNRESET, told once and
+	 * before the packets that it had sent.
+	 */
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET))
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return RH_WIRE_E_AGAIN;
-	if (n < 0 && errno == ECONNRESET)
-		return RH_WIRE_E_EOF;
 	if (n < 0)
 		return rh_origin(-errno);
 	ret_msg->n_fds = 0;

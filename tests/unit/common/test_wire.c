@@ -66,6 +66,19 @@ START_TEST(empty_body_is_a_message_and_close_is_eof)
 }
 END_TEST
 
+START_TEST(last_words_outlive_a_peer_that_did_not_listen)
+{
+	struct rh_wire_msg msg;
+
+	ck_assert_int_eq(rh_wire_send(pair[1], RH_WIRE_SIGNAL, NULL, 0, NULL, 0), 0);
+	ck_assert_int_eq(rh_wire_send(pair[0], RH_WIRE_EXIT, NULL, 0, NULL, 0), 0);
+	ck_assert_int_eq(close(pair[0]), 0);
+	ck_assert_int_eq(rh_wire_recv(pair[1], &msg), 0);
+	ck_assert_int_eq(msg.type, RH_WIRE_EXIT);
+	ck_assert_int_eq(rh_wire_recv(pair[1], &msg), RH_WIRE_E_EOF);
+}
+END_TEST
+
 START_TEST(largest_body_passes_and_one_more_is_refused)
 {
 	static uint8_t body[RH_WIRE_BODY_MAX + 1];
@@ -183,6 +196,7 @@ static void tests(Suite *suite)
 	tcase_add_checked_fixture(packets, open_pair, close_pair);
 	tcase_add_test(packets, body_and_descriptors_arrive);
 	tcase_add_test(packets, empty_body_is_a_message_and_close_is_eof);
+	tcase_add_test(packets, last_words_outlive_a_peer_that_did_not_listen);
 	tcase_add_test(packets, largest_body_passes_and_one_more_is_refused);
 	tcase_add_test(packets, too_many_descriptors_are_refused_and_closed);
 	suite_add_tcase(suite, packets);
