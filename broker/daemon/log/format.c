@@ -174,7 +174,6 @@ static void put_time(struct line *line, int64_t wall_ms)
 	put_text(line, text);
 }
 
-/* NOLINTBEGIN(readability-non-const-parameter): it is written through line.text. */
 size_t rh_log_format_line(
 	enum rh_log_format format, const struct rh_log_entry *entry, char ret_line[RH_LOG_LINE_MAX])
 {

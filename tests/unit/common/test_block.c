@@ -127,7 +127,7 @@ START_TEST(every_truncation_and_wrong_count_is_refused)
 	for (uint32_t n = 0; n < 9; n++) {
 		struct rh_block out = {0};
 		struct rh_block_header header = *whole->header;
-		char *copy = malloc(whole->size);
+		char *copy = malloc(RH_BLOCK_SIZE_MAX);
 
 		header.n_args = n;
 		memcpy(copy, whole->header, whole->size);

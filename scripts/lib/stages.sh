@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# shellcheck disable=SC2154 # "stage" is set by scripts/test
+#
+# The stages of scripts/test. Each is a function stage_NAME that prints to its log and fails by its
+# exit status; what it counts beyond itself it hands to `counted PASSED FAILED`.
+
+# shellcheck disable=SC2034 # read by scripts/test
+STAGES_QUICK=(style shell python release unit)
+# shellcheck disable=SC2034
+STAGES_LONG=(clang tidy cppcheck sanitize thread valgrind fuzz integration acceptance bench)
+
+# repo_files PATTERN…: tracked and new files of the checkout, without ignored ones
+repo_files() {
+    git -c safe.directory='*' -C "$RH_TOP" ls-files --cached --others --exclude-standard -- "$@" |
+        while read -r f; do [ ! -e "$RH_TOP/$f" ] || echo "$f"; done
+}
+
+# Scripts are found by their first line.
+shell_files() {
+    repo_files | while read -r f; do
+        case $f in *.sh) echo "$f" && continue ;; *.*) continue ;; esac
+        [ -f "$f" ] && head -c 64 "$f" | head -n 1 | grep -qaE '^#!.*\b(ba)?sh$' && echo "$f"
+    done
+}
+
+stage_style() {
+    local f bad=0
+    repo_files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+    while read -r f; do
+        head -n 3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
+            { echo "$f: no licence line" && bad=1; }
+    done < <(repo_files '*.c' '*.h' '*.sh' '*.py' 'scripts/*' | grep -v '\.md$')
+    while read -r f; do
+        [ "$(wc -l <"$f")" -le 400 ] || { echo "$f: more than 400 lines" && bad=1; }
+    done < <(repo_files '*.c' '*.h')
+    git -c safe.directory='*' -C "$RH_TOP" grep -nIE '\b(TODO|FIXME|XXX)\b' -- . \
+        ':!scripts/lib/stages.sh' && bad=1
+    return "$bad"
+}
+
+stage_shell() {
+    shell_files | xargs shellcheck -x
+}
+
+stage_python() {
+    repo_files '*.py' | python3 -W error -c '
+import sys
+for name in sys.stdin.read().split("\n"):
+    if name:
+        compile(open(name, encoding="utf-8").read(), name, "exec")'
+}
+
+stage_release() {
+    build release
+}
+
+stage_clang() {
+    build clang
+}
+
+# meson_tests KIND [meson test arguments…]: runs and counts; a skipped test is a failed one
+meson_tests() {
+    local dir=$RH_BUILD/$1 rc=0 n
+    shift
+    mkdir -p "$dir/meson-logs"
+    rm -f "$dir/meson-logs/$stage"*
+    meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$stage" "$@" || rc=$?
+    n=$(python3 "$RH_TOP/scripts/lib/count_tests.py" "$dir/meson-logs/$stage"*.json)
+    # shellcheck disable=SC2086 # two numbers
+    counted $n
+    return "$rc"
+}
+
+stage_unit() {
+    meson_tests release
+}
+
+stage_sanitize() {
+    build sanitize
+    CK_TIMEOUT_MULTIPLIER=4 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson_tests sanitize --suite unit --suite fuzz
+}
+
+stage_thread() {
+    build thread
+    CK_TIMEOUT_MULTIPLIER=4 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+        meson_tests thread --suite unit
+}
+
+stage_valgrind() {
+    CK_TIMEOUT_MULTIPLIER=10 meson_tests release --suite unit --timeout-multiplier 10 --wrapper \
+        "valgrind -q --leak-check=full --show-leak-kinds=definite,indirect \
+        --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --trace-children=no"
+}
+
+stage_tidy() {
+    build clang
+    run-clang-tidy -quiet -p "$RH_BUILD/clang" -j "$(nproc)" "^$RH_TOP/(include|hook|broker|tests)/.*"
+}
+
+# cppcheck does not know the cleanup attribute, so what it calls a leak often is none; sanitizers and
+# valgrind look for leaks.
+stage_cppcheck() {
+    repo_files '*.c' | cppcheck --quiet --std=c11 --language=c -j "$(nproc)" --inline-suppr \
+        --enable=warning,performance,portability --error-exitcode=1 -D_GNU_SOURCE \
+        --suppress=missingIncludeSystem --suppress=memleak --suppress=resourceLeak -I "$RH_TOP" -I "$RH_TOP/include" --file-list=-
+}
+
+# Each target for a few seconds beyond its seeds; new inputs stay out of the checkout.
+stage_fuzz() {
+    local target name n=0
+    build fuzz
+    for target in "$RH_BUILD"/fuzz/tests/fuzz_*; do
+        case $target in *.p) continue ;; esac
+        name=${target##*/fuzz_}
+        mkdir -p "$RH_BUILD/fuzz/corpus/$name"
+        "$target" -max_total_time=5 -timeout=5 -rss_limit_mb=1024 -print_final_stats=0 \
+            -artifact_prefix="$RH_BUILD/fuzz/crash-$name-" "$RH_BUILD/fuzz/corpus/$name" \
+            "$RH_TOP/tests/fuzz/corpus/$name"
+        n=$((n + 1))
+    done
+    [ "$n" -gt 0 ]
+    counted "$n" 0
+}
+
+# real_tests KIND DIRECTORY: tests against a real engine, with the programs of a build
+real_tests() {
+    local kind=$1 directory=$2 rc=0 json=$RH_BUILD/logs/$stage.json
+    setup_all
+    build "$kind"
+    python3 "$RH_TOP/tests/integration/run.py" --build "$RH_BUILD/$kind" --json "$json" \
+        "$RH_TOP/$directory" || rc=$?
+    # shellcheck disable=SC2046 # two numbers
+    counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json")
+    return "$rc"
+}
+
+stage_integration() {
+    real_tests sanitize tests/integration
+}
+
+stage_acceptance() {
+    real_tests release tests/integration/acceptance
+}
+
+stage_bench() {
+    "$RH_TOP/scripts/bench" --quick --json "$RH_BUILD/logs/bench.json"
+}
