@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * From the agent's fork to the step's program.
+ */
+
+#include <sys/resource.h>
+
+#include "broker/agent/users.h"
+#include "runnerhub/block.h"
+
+/* What every step of this container starts from; found out once. */
+struct rh_image {
+	char *const *environ; /* the image's environment, which is the agent's own */
+	int oom_score_min; /* of a step: above the agent's own */
+	struct rlimit nofile; /* as the container came; the agent may have raised its own */
+};
+
+struct rh_child {
+	const struct rh_image *image;
+	const struct rh_user *user;
+	const struct rh_block *block;
+	int stdio[3]; /* none of them is 0, 1 or 2 */
+};
+
+/**
+ * rh_image_init() - look at the container
+ * @environ: borrowed for ever
+ *
+ * Raises the agent's own limit of open files as far as it may.
+ */
+void rh_image_init(struct rh_image *image, char *const *environ);
+
+/**
+ * rh_child_run() - become the step
+ *
+ * Whatever fails is told on the step's standard error, in words that a shell would use, and is the
+ * exit status: 127 not found, 126 found but not executed, 1 anything else. Only this process can
+ * wait for a slow reader or file system, never the agent.
+ *
+ * Context: the forked child, all signals blocked.
+ */
+_Noreturn void rh_child_run(const struct rh_child *child);
