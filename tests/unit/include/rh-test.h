@@ -20,14 +20,14 @@
 		for (size_t i = 0; i < sizeof(fill) / sizeof(fill[0]); i++) \
 			fill[i](suite);                                     \
                                                                             \
-		SRunner *runner = srunner_create(suite);                    \
+		SRunner *runner_ = srunner_create(suite);                   \
                                                                             \
-		srunner_set_tap(runner, "-");                               \
-		srunner_run_all(runner, CK_SILENT);                         \
+		srunner_set_tap(runner_, "-");                              \
+		srunner_run_all(runner_, CK_SILENT);                        \
                                                                             \
-		int n_failed = srunner_ntests_failed(runner);               \
+		int n_failed = srunner_ntests_failed(runner_);              \
                                                                             \
-		srunner_free(runner);                                       \
+		srunner_free(runner_);                                      \
 		return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;         \
 	}                                                                   \
 	struct rh_require_semicolon_

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * broker/daemon/ipc/identity.h, with real processes: this program, copied to
+ * <root>/bin/Runner.Worker, connects by itself or through a child.
+ */
+
+#include "broker/daemon/ipc/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/daemon/ipc/procfs.h"
+#include "rh-test.h"
+#include "runnerhub/fd.h"
+
+static char root[64], worker[128], impostor[128], socket_path[128];
+static int listener;
+static pid_t child;
+
+/* Argument of the re-executed program: the socket, and who connects. */
+static int act_as_worker(const char *path, const char *who)
+{
+	char other[128];
+
+	if (strcmp(who, "itself") != 0) {
+		pid_t pid = fork();
+
+		if (pid > 0)
+			return waitpid(pid, NULL, 0) == pid ? 0 : 1;
+		/* Another program between the Worker and its grandchild. */
+		if (strcmp(who, "grandchild") == 0) {
+			(void)snprintf(other, sizeof(other), "%.*s/Runner.Worker",
+				(int)(strrchr(path, '/') - path), path);
+			(void)execl(other, other, "--act-as-worker", path, "child", (char *)NULL);
+			_exit(127);
+		}
+	}
+
+	int fd = rh_unix_connect(path, SOCK_SEQPACKET);
+	char byte = 0;
+
+	/* Until the test closes its end. */
+	return fd >= 0 && read(fd, &byte, 1) == 0 ? 0 : 1;
+}
+
+static void copy_self(const char *to)
+{
+	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	struct stat st;
+
+	ck_assert_int_ge(in, 0);
+	ck_assert_int_ge(out, 0);
+	ck_assert_int_eq(fstat(in, &st), 0);
+	for (off_t left = st.st_size; left > 0;) {
+		ssize_t n = sendfile(out, in, NULL, (size_t)left);
+
+		ck_assert_int_gt(n, 0);
+		left -= n;
+	}
+	(void)close(in);
+	(void)close(out);
+}
+
+static void set_up(void)
+{
+	char bin[80];
+
+	(void)snprintf(root, sizeof(root), "/tmp/rh-identity-%d", (int)getpid());
+	(void)snprintf(bin, sizeof(bin), "%s/bin", root);
+	(void)snprintf(worker, sizeof(worker), "%s/Runner.Worker", bin);
+	(void)snprintf(impostor, sizeof(impostor), "%s/Runner.Worker", root);
+	(void)snprintf(socket_path, sizeof(socket_path), "%s/s.sock", root);
+	ck_assert_int_eq(mkdir(root, 0755), 0);
+	ck_assert_int_eq(mkdir(bin, 0755), 0);
+	copy_self(worker);
+	copy_self(impostor);
+	listener = rh_unix_listen(socket_path, SOCK_SEQPACKET, 0666, 8);
+	ck_assert_int_ge(listener, 0);
+	child = 0;
+}
+
+static void tear_down(void)
+{
+	char command[128];
+
+	(void)close(listener);
+	if (child > 0)
+		(void)waitpid(child, NULL, 0);
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", root);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static int connection_from(const char *exe, const char *who)
+{
+	child = fork();
+	if (child == 0) {
+		(void)execl(exe, exe, "--act-as-worker", socket_path, who, (char *)NULL);
+		_exit(127);
+	}
+
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+static int identify(int fd, enum rh_identity_who who, uid_t uid, struct rh_identity *identity,
+	struct rh_err *err)
+{
+	char name[] = "r1";
+	static struct rh_runner runner;
+	static struct rh_config config;
+
+	runner = (struct rh_runner){.name = name, .root = root, .uid = uid};
+	config = (struct rh_config){.runners = &runner, .n_runners = 1};
+
+	int r = rh_identity_take(fd, who, &config, identity, err);
+
+	if (r == 0)
+		ck_assert_ptr_eq(identity->runner, &runner);
+	return r;
+}
+
+START_TEST(a_child_of_the_worker_is_known)
+{
+	struct rh_identity identity;
+	struct rh_err err = {0};
+	int fd = connection_from(worker, "child");
+
+	ck_assert_int_eq(identify(fd, RH_PEER_IS_CHILD, geteuid(), &identity, &err), 0);
+	ck_assert_int_eq(identity.worker_pid, child);
+	ck_assert(!rh_pidfd_ended(identity.worker_pidfd));
+	ck_assert_int_eq(rh_identity_parent_hint(fd), child);
+	ck_assert_int_eq(rh_identity_is_child(fd, child, identity.worker_pidfd), 0);
+	ck_assert_int_eq(rh_identity_is_child(fd, getpid(), identity.worker_pidfd), -EPERM);
+	(void)close(identity.worker_pidfd);
+	(void)close(fd);
+}
+END_TEST
+
+START_TEST(the_worker_itself_may_announce_only)
+{
+	struct rh_identity identity;
+	struct rh_err err = {0};
+	int fd = connection_from(worker, "itself");
+
+	ck_assert_int_eq(identify(fd, RH_PEER_IS_WORKER, geteuid(), &identity, &err), 0);
+	ck_assert_int_eq(identity.worker_pid, child);
+	(void)close(identity.worker_pidfd);
+	ck_assert_int_eq(identify(fd, RH_PEER_IS_CHILD, geteuid(), &identity, &err), -EPERM);
+	(void)close(fd);
+}
+END_TEST
+
+START_TEST(others_are_refused)
+{
+	static const char *const whos[] = {"itself", "child", "grandchild"};
+	struct rh_identity identity;
+	struct rh_err err = {0};
+
+	/* A program of that name elsewhere, and a grandchild of the real one. */
+	for (size_t i = 0; i < 3; i++) {
+		int fd = connection_from(i == 2 ? worker : impostor, whos[i]);
+
+		ck_assert_int_lt(identify(fd, i == 0 ? RH_PEER_IS_WORKER : RH_PEER_IS_CHILD,
+					 geteuid(), &identity, &err),
+			0);
+		(void)close(fd);
+		(void)waitpid(child, NULL, 0);
+	}
+	child = 0;
+}
+END_TEST
+
+START_TEST(the_uid_must_be_the_registered_one)
+{
+	struct rh_identity identity;
+	struct rh_err err = {0};
+	int fd = connection_from(worker, "child");
+
+	ck_assert_int_eq(identify(fd, RH_PEER_IS_CHILD, geteuid() + 1, &identity, &err), -EPERM);
+	ck_assert_ptr_nonnull(strstr(err.text, "r1"));
+	(void)close(fd);
+}
+END_TEST
+
+START_TEST(a_caller_that_has_gone_is_nobody)
+{
+	struct rh_identity identity;
+	struct rh_err err = {0};
+	int fd = connection_from(worker, "child");
+
+	ck_assert_int_eq(shutdown(fd, SHUT_RDWR), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	child = 0;
+	ck_assert_int_lt(identify(fd, RH_PEER_IS_CHILD, geteuid(), &identity, &err), 0);
+	(void)close(fd);
+}
+END_TEST
+
+static void tests(Suite *suite)
+{
+	TCase *tcase = tcase_create("identity");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, a_child_of_the_worker_is_known);
+	tcase_add_test(tcase, the_worker_itself_may_announce_only);
+	tcase_add_test(tcase, others_are_refused);
+	tcase_add_test(tcase, the_uid_must_be_the_registered_one);
+	tcase_add_test(tcase, a_caller_that_has_gone_is_nobody);
+	suite_add_tcase(suite, tcase);
+}
+
+static int run_tests(void)
+{
+	Suite *suite = suite_create("identity");
+
+	tests(suite);
+
+	SRunner *runner = srunner_create(suite);
+
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+
+	int n_failed = srunner_ntests_failed(runner);
+
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 4 && strcmp(argv[1], "--act-as-worker") == 0)
+		return act_as_worker(argv[2], argv[3]);
+	return run_tests();
+}
