@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * control.sock: connections, lines in, lines out.
+ *
+ * Who connects is root or in the configured group, by the socket's mode; only root's own operations
+ * look closer. Calls outlive their connection: the answer is then dropped.
+ */
+
+#include "broker/daemon/control/control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "broker/daemon/control/call.h"
+#include "runnerhub/fd.h"
+#include "runnerhub/limits.h"
+
+#define CONNS_MAX     64
+#define CALLS_MAX     32 /* of one connection, unanswered */
+#define OUT_QUEUE_MAX (8u * 1024 * 1024) /* bytes a peer has yet to read */
+#define READ_SIZE     (16u * 1024)
+
+struct rh_control_conn {
+	struct rh_control *control;
+	struct rh_control_conn *next, *prev;
+	uv_pipe_t pipe;
+	bool is_root;
+	bool subscribed;
+	bool closing;
+	uint32_t n_calls;
+	struct rh_call *calls[CALLS_MAX];
+	char *line; /* an unfinished line */
+	size_t n_line;
+	char chunk[READ_SIZE];
+};
+
+struct rh_control {
+	struct rh_control_options options;
+	uv_pipe_t listener;
+	struct rh_control_conn *conns;
+	uint32_t n_conns;
+	uint32_t n_calls;
+	bool listener_closed;
+	bool closing;
+	void (*on_closed)(void *arg);
+	void *closed_arg;
+};
+
+struct out {
+	uv_write_t request;
+	char *text;
+};
+
+const struct rh_control_options *rh_control_options(const struct rh_control *control)
+{
+	return &control->options;
+}
+
+static void maybe_closed(struct rh_control *control)
+{
+	if (!control->closing || !control->listener_closed || control->conns ||
+		control->n_calls > 0)
+		return;
+
+	void (*cb)(void *) = control->on_closed;
+	void *arg = control->closed_arg;
+
+	rh_config_unref(control->options.config);
+	free(control);
+	if (cb)
+		cb(arg);
+}
+
+static void on_conn_closed(uv_handle_t *handle)
+{
+	struct rh_control_conn *conn = handle->data;
+	struct rh_control *control = conn->control;
+
+	if (conn->prev)
+		conn->prev->next = conn->next;
+	else
+		control->conns = conn->next;
+	if (conn->next)
+		conn->next->prev = conn->prev;
+	control->n_conns--;
+	free(conn->line);
+	free(conn);
+	maybe_closed(control);
+}
+
+static void conn_close(struct rh_control_conn *conn)
+{
+	if (conn->closing)
+		return;
+	conn->closing = true;
+	for (uint32_t i = 0; i < conn->n_calls; i++)
+		conn->calls[i]->conn = NULL;
+	conn->n_calls = 0;
+	uv_close((uv_handle_t *)&conn->pipe, on_conn_closed);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+	struct out *out = request->data;
+
+	free(out->text);
+	free(out);
+}
+
+/* Queues one line. @object is consumed. */
+static void conn_send(struct rh_control_conn *conn, struct json_object *object)
+{
+	size_t n = 0;
+	const char *text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &n);
+	struct out *out = calloc(1, sizeof(*out));
+
+	if (conn->closing || !text || !out ||
+		uv_stream_get_write_queue_size((uv_stream_t *)&conn->pipe) + n > OUT_QUEUE_MAX) {
+		free(out);
+		(void)json_object_put(object);
+		conn_close(conn); /* it does not read, or we cannot answer */
+		return;
+	}
+	out->text = malloc(n + 2);
+	if (out->text) {
+		memcpy(out->text, text, n);
+		memcpy(out->text + n, "\n", 2);
+	}
+	(void)json_object_put(object);
+
+	uv_buf_t buf = uv_buf_init(out->text, (unsigned)(n + 1));
+
+	out->request.data = out;
+	if (!out->text ||
+		uv_write(&out->request, (uv_stream_t *)&conn->pipe, &buf, 1, on_written) < 0) {
+		free(out->text);
+		free(out);
+		conn_close(conn);
+	}
+}
+
+/* -- calls -- */
+
+static void call_free(struct rh_call *call)
+{
+	struct rh_control_conn *conn = call->conn;
+	struct rh_control *control = call->control;
+
+	for (uint32_t i = 0; conn && i < conn->n_calls; i++) {
+		if (conn->calls[i] == call)
+			conn->calls[i] = conn->calls[--conn->n_calls];
+	}
+	rh_call_deinit(call);
+	free(call);
+	control->n_calls--;
+	maybe_closed(control);
+}
+
+static struct json_object *answer(const struct rh_call *call, bool ok)
+{
+	struct json_object *object = json_object_new_object();
+
+	(void)json_object_object_add(object, "id", json_object_get(call->id));
+	(void)json_object_object_add(object, "ok", json_object_new_boolean(ok));
+	return object;
+}
+
+void rh_call_reply(struct rh_call *call, struct json_object *data)
+{
+	if (call->conn) {
+		struct json_object *object = answer(call, true);
+
+		(void)json_object_object_add(object, "data", data);
+		conn_send(call->conn, object);
+	} else {
+		(void)json_object_put(data);
+	}
+	call_free(call);
+}
+
+void rh_call_fail(struct rh_call *call, const char *code, const char *fmt, ...)
+{
+	if (call->conn) {
+		struct json_object *object = answer(call, false);
+		struct json_object *error = json_object_new_object();
+		char text[512];
+		va_list ap;
+
+		va_start(ap, fmt);
+		(void)vsnprintf(text, sizeof(text), fmt, ap);
+		va_end(ap);
+		(void)json_object_object_add(error, "code", json_object_new_string(code));
+		(void)json_object_object_add(error, "message", json_object_new_string(text));
+		(void)json_object_object_add(object, "error", error);
+		conn_send(call->conn, object);
+	}
+	call_free(call);
+}
+
+void rh_call_fail_errno(struct rh_call *call, int r, const char *what)
+{
+	switch (r) {
+	case -EINVAL:
+		rh_call_fail(call, "bad-request", "%s: an argument is wrong", what);
+		break;
+	case -ENOENT:
+		rh_call_fail(call, "not-found", "%s: there is none", what);
+		break;
+	case -EEXIST:
+		rh_call_fail(
+			call, "bad-request", "%s: more than one begins so; give more digits", what);
+		break;
+	case -ENOBUFS:
+		rh_call_fail(call, "busy", "%s: too much is queued; try again", what);
+		break;
+	default:
+		rh_call_fail(call, "internal", "%s: %s", what, strerror(-r));
+	}
+}
+
+void rh_call_subscribe(struct rh_call *call)
+{
+	if (call->conn)
+		call->conn->subscribed = true;
+}
+
+static void dispatch(struct rh_call *call)
+{
+	for (const struct rh_op *op = rh_ops; op->name; op++) {
+		if (strcmp(op->name, call->op) != 0)
+			continue;
+		if (op->class == RH_OP_OWN && !call->is_root)
+			rh_call_fail(call, "forbidden", "%s is root's alone", op->name);
+		else
+			op->run(call);
+		return;
+	}
+	rh_call_fail(call, "bad-request", "unknown operation %.64s", call->op);
+}
+
+static void on_line(struct rh_control_conn *conn, const char *line, size_t size)
+{
+	struct rh_call *call = calloc(1, sizeof(*call));
+	struct rh_err err = {0};
+
+	if (!call || conn->n_calls >= CALLS_MAX) {
+		free(call);
+		conn_close(conn); /* more unanswered calls than any program of ours makes */
+		return;
+	}
+	call->control = conn->control;
+	call->conn = conn;
+	call->is_root = conn->is_root;
+	conn->calls[conn->n_calls++] = call;
+	conn->control->n_calls++;
+	if (rh_call_parse(line, size, call, &err) < 0)
+		rh_call_fail(call, "bad-request", "%s", err.text);
+	else
+		dispatch(call);
+}
+
+/* -- reading -- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct rh_control_conn *conn = handle->data;
+
+	*buf = uv_buf_init(conn->chunk, sizeof(conn->chunk));
+}
+
+/* Keeps an unfinished line. Return: 0; -EMSGSIZE; -ENOMEM. */
+static int keep(struct rh_control_conn *conn, const char *data, size_t n)
+{
+	if (conn->n_line + n > RH_CONTROL_LINE_MAX)
+		return rh_origin(-EMSGSIZE);
+
+	char *line = realloc(conn->line, conn->n_line + n + 1);
+
+	if (!line)
+		return rh_origin(-ENOMEM);
+	memcpy(line + conn->n_line, data, n);
+	conn->line = line;
+	conn->n_line += n;
+	return 0;
+}
+
+static void take(struct rh_control_conn *conn, const char *data, size_t n)
+{
+	while (n > 0 && !conn->closing) {
+		const char *newline = memchr(data, '\n', n);
+		size_t part = newline ? (size_t)(newline - data) : n;
+
+		if (newline && conn->n_line == 0) {
+			on_line(conn, data, part);
+		} else if (keep(conn, data, part) < 0) {
+			rh_log_warning(conn->control->options.log,
+				"control connection cut: line too long");
+			conn_close(conn);
+			return;
+		} else if (newline) {
+			on_line(conn, conn->line, conn->n_line);
+			conn->n_line = 0;
+		}
+		part += newline != NULL;
+		data += part;
+		n -= part;
+	}
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct rh_control_conn *conn = stream->data;
+
+	if (n < 0)
+		conn_close(conn);
+	else if (n > 0)
+		take(conn, buf->base, (size_t)n);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+	struct rh_control *control = listener->data;
+	struct rh_control_conn *conn = status == 0 ? calloc(1, sizeof(*conn)) : NULL;
+	struct ucred cred = {.uid = (uid_t)-1};
+	socklen_t size = sizeof(cred);
+	int fd = -1;
+
+	if (!conn)
+		return;
+	conn->control = control;
+	(void)uv_pipe_init(control->options.loop, &conn->pipe, 0);
+	conn->pipe.data = conn;
+	conn->next = control->conns;
+	if (conn->next)
+		conn->next->prev = conn;
+	control->conns = conn;
+	control->n_conns++;
+	if (uv_accept(listener, (uv_stream_t *)&conn->pipe) < 0 || control->n_conns > CONNS_MAX ||
+		uv_fileno((uv_handle_t *)&conn->pipe, &fd) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
+		uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read) < 0) {
+		conn_close(conn);
+		return;
+	}
+	conn->is_root = cred.uid == 0;
+}
+
+/* -- the server -- */
+
+static int listen_fd(const struct rh_config *config, struct rh_err *err)
+{
+	char path[4096];
+
+	(void)snprintf(path, sizeof(path), "%s/" RH_CONTROL_SOCKET, config->runtime_dir);
+
+	_cleanup_(rh_closep) int fd = rh_unix_listen(
+		path, SOCK_STREAM | SOCK_NONBLOCK, config->group[0] ? 0660 : 0600, 64);
+
+	if (fd < 0)
+		return rh_err_set(err, fd, "%s: %s", path, strerror(-fd));
+	if (config->group[0]) {
+		const struct group *group = getgrnam(config->group);
+
+		if (!group)
+			return rh_err_set(err, -ENOENT,
+				"group: there is no group %s; make it (groupadd --system %s) or "
+				"set group to \"\"",
+				config->group, config->group);
+		if (chown(path, (uid_t)-1, group->gr_gid) < 0)
+			return rh_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	}
+	return rh_steal_fd(&fd);
+}
+
+int rh_control_start(const struct rh_control_options *options, struct rh_control **ret_control,
+	struct rh_err *err)
+{
+	_cleanup_(rh_closep) int fd = listen_fd(options->config, err);
+
+	if (fd < 0)
+		return rh_trace(fd);
+
+	struct rh_control *control = calloc(1, sizeof(*control));
+
+	if (!control)
+		return rh_err_set(err, -ENOMEM, "out of memory");
+	control->options = *options;
+
+	int r = uv_pipe_init(options->loop, &control->listener, 0);
+
+	if (r < 0) {
+		free(control);
+		return rh_err_set(err, r, "%s", uv_strerror(r));
+	}
+	(void)rh_config_ref(control->options.config);
+	control->listener.data = control;
+	r = uv_pipe_open(&control->listener, fd);
+	if (r == 0) {
+		fd = -1;
+		r = uv_listen((uv_stream_t *)&control->listener, 64, on_connection);
+	}
+	if (r < 0) {
+		rh_control_close(control, NULL, NULL);
+		return rh_err_set(err, r, "control.sock: %s", uv_strerror(r));
+	}
+	*ret_control = control;
+	return 0;
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+	struct rh_control *control = handle->data;
+
+	control->listener_closed = true;
+	maybe_closed(control);
+}
+
+void rh_control_close(struct rh_control *control, void (*cb)(void *arg), void *arg)
+{
+	control->closing = true;
+	control->on_closed = cb;
+	control->closed_arg = arg;
+	for (struct rh_control_conn *conn = control->conns; conn; conn = conn->next)
+		conn_close(conn);
+	uv_close((uv_handle_t *)&control->listener, on_listener_closed);
+}
+
+void rh_control_reload(struct rh_control *control, struct rh_config *config)
+{
+	rh_config_unref(control->options.config);
+	control->options.config = rh_config_ref(config);
+}
+
+void rh_control_publish(struct rh_control *control, const struct rh_store_event *event)
+{
+	char id[RH_ID_TEXT_SIZE];
+
+	for (struct rh_control_conn *conn = control->conns, *next = NULL; conn; conn = next) {
+		next = conn->next;
+		if (!conn->subscribed || conn->closing)
+			continue;
+
+		struct json_object *line = json_object_new_object();
+		struct json_object *body = json_object_new_object();
+
+		(void)json_object_object_add(body, "timeMs", json_object_new_int64(event->time_ms));
+		(void)json_object_object_add(body, "kind", json_object_new_string(event->kind));
+		(void)json_object_object_add(body, "message",
+			json_object_new_string(event->message ? event->message : ""));
+		rh_id_format(&event->job, id);
+		(void)json_object_object_add(body, "job",
+			rh_id_is_null(&event->job) ? NULL : json_object_new_string(id));
+		rh_id_format(&event->container, id);
+		(void)json_object_object_add(body, "container",
+			rh_id_is_null(&event->container) ? NULL : json_object_new_string(id));
+		(void)json_object_object_add(line, "event", body);
+		conn_send(conn, line);
+	}
+}
