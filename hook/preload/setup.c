@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The constructor: finds out whether this process is a Worker and, if so, everything that is
+ * needed later, while nothing of the Worker has run yet. Its environment is put right here:
+ *
+ *   LD_PRELOAD   loses this library, or each child of a child would be interposed
+ *   PATH         gains the stubs at its end: the Worker looks for a shell on the host
+ *   marker names are taken out, so that the Worker's own helpers lack them
+ *
+ * .NET copies the environment after that. Settings that cannot be used close the process: every
+ * exec of it fails, nothing runs on the host.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "runnerhub/limits.h"
+#include "state.h"
+
+union rh_state_pages rh_state_pages __attribute__((aligned(RH_PAGE_SIZE)));
+
+/*
+ * From glibc 2.34 on dlsym is in libc, and would be asked for by that version's name. Before, it
+ * is in libdl, which a small program may not have: weak, and who finds NULL does without.
+ */
+#if defined(__x86_64__)
+__asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
+#elif defined(__aarch64__)
+__asm__(".symver dlsym, dlsym@GLIBC_2.17");
+#endif
+#pragma weak dlsym
+
+static void resolve(void *to, const char *name)
+{
+	void *found = &dlsym != NULL ? dlsym(RTLD_NEXT, name) : NULL;
+
+	memcpy(to, &found, sizeof(found));
+}
+
+#define RESOLVE(name) resolve(&state->next.name, #name);
+
+/* Keeps "a/b", or "a" if there is no @b. NULL if it does not fit. */
+static char *keep(struct rh_state *state, const char *a, size_t a_size, const char *b)
+{
+	size_t b_size = b ? strlen(b) + 1 : 0; /* with the slash */
+	size_t left = sizeof(state->text) - state->text_used;
+	char *at = state->text + state->text_used;
+
+	if (a_size + b_size + 1 > left)
+		return NULL;
+	memcpy(at, a, a_size);
+	if (b) {
+		at[a_size] = '/';
+		memcpy(at + a_size + 1, b, b_size - 1);
+	}
+	at[a_size + b_size] = '\0';
+	state->text_used += a_size + b_size + 1;
+	return at;
+}
+
+static bool is_file(const char *path)
+{
+	struct statx stx;
+
+	/* stat(2)'s own name in glibc is younger than what may be asked for. */
+	return statx(AT_FDCWD, path, 0, STATX_TYPE, &stx) == 0 && !S_ISDIR(stx.stx_mode);
+}
+
+/* As the runner looks programs up: the first file of that name in PATH, executable or not. */
+static const char *find_program(struct rh_state *state, const char *path, const char *name)
+{
+	while (path && *(path += strspn(path, ":"))) {
+		size_t n = strcspn(path, ":");
+		size_t shown = path[n - 1] == '/' ? n - 1 : n;
+		const char *candidate = keep(state, path, shown, name);
+
+		if (!candidate)
+			return NULL;
+		if (is_file(candidate))
+			return candidate;
+		state->text_used = (size_t)(candidate - state->text); /* taken back */
+		path += n;
+	}
+	return NULL;
+}
+
+/*
+ * A hook counts only if a job could not have written it: outside the runner's directory, and not
+ * writable for the runner's user (which says nothing about root).
+ */
+static const char *find_hook(struct rh_state *state, const char *variable, const char *root)
+{
+	const char *path = getenv(variable);
+	size_t n = strlen(root);
+
+	if (!path || path[0] != '/' || !is_file(path))
+		return NULL;
+	if (strncmp(path, root, n) == 0 && path[n] == '/')
+		return NULL;
+	if (geteuid() != 0 && access(path, W_OK) == 0)
+		return NULL;
+	return keep(state, path, strlen(path), NULL);
+}
+
+static bool set_environment(struct rh_state *state, const char *preload, const char *stubs)
+{
+	const char *path = getenv("PATH");
+	const char *end = state->text + sizeof(state->text);
+	char *rest = state->text + state->text_used;
+
+	/* Both values are built behind what is kept; setenv() copies them. */
+	if (!rh_facts_without(preload, rest, (size_t)(end - rest)))
+		return false;
+	if ((rest[0] ? setenv("LD_PRELOAD", rest, 1) : unsetenv("LD_PRELOAD")) != 0)
+		return false;
+	if (path && path[0]) {
+		size_t n = strlen(path);
+
+		if (n + strlen(stubs) + 2 > (size_t)(end - rest))
+			return false;
+		memcpy(rest, path, n);
+		rest[n] = ':';
+		memcpy(rest + n + 1, stubs, strlen(stubs) + 1);
+		stubs = rest;
+	}
+	if (setenv("PATH", stubs, 1) != 0)
+		return false;
+	for (const char *const *name = rh_policy_marker_names; *name; name++)
+		(void)unsetenv(*name); /* fails for an invalid name only */
+	return true;
+}
+
+static enum rh_mode arm(struct rh_state *state, const char *exe, size_t root_size)
+{
+	static const char *const verbs[RH_VERDICTS] = {
+		[RH_VERDICT_RELAY] = RH_LIBEXEC_EXEC,
+		[RH_VERDICT_JOB_STARTED] = RH_LIBEXEC_JOB_STARTED,
+		[RH_VERDICT_JOB_COMPLETED] = RH_LIBEXEC_JOB_COMPLETED,
+		[RH_VERDICT_UNTAR] = RH_LIBEXEC_UNTAR,
+		[RH_VERDICT_REFUSE] = RH_LIBEXEC_REFUSE,
+	};
+	const char *preload = secure_getenv("LD_PRELOAD");
+	size_t word_size = 0;
+	const char *word = preload ? rh_facts_word(preload, &word_size) : NULL;
+
+	if (!word)
+		return RH_MODE_CLOSED;
+
+	size_t libexec_size = word_size - strlen(RH_PRELOAD_NAME) - 1;
+	const char *run = keep(state, word, libexec_size, RH_LIBEXEC_RUN);
+	const char *stubs = keep(state, word, libexec_size, RH_LIBEXEC_STUBS);
+	const char *root = keep(state, exe, root_size, NULL);
+	bool complete = run && stubs && root;
+
+	for (size_t i = 0; i < RH_VERDICTS; i++) {
+		state->verbs[i] = keep(state, word, libexec_size, verbs[i]);
+		complete = complete && state->verbs[i];
+	}
+	if (!complete || !set_environment(state, preload, stubs))
+		return RH_MODE_CLOSED;
+
+	const char *path = getenv("PATH");
+
+	state->policy = (struct rh_policy){
+		.started_hook = find_hook(state, "ACTIONS_RUNNER_HOOK_JOB_STARTED", root),
+		.completed_hook = find_hook(state, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED", root),
+		.tar = find_program(state, path, "tar"),
+		.docker = find_program(state, path, "docker"),
+	};
+	rh_announce(run);
+	return RH_MODE_ARMED;
+}
+
+__attribute__((constructor)) static void setup(void)
+{
+	struct rh_state *state = &rh_state_pages.state;
+	char exe[PATH_MAX];
+	int saved_errno = errno;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0) {
+		/* Without /proc only the name it was started by is left. */
+		const char *name = (const char *)getauxval(AT_EXECFN);
+
+		n = name ? (ssize_t)strnlen(name, sizeof(exe) - 1) : 0;
+		memcpy(exe, name ? name : "", (size_t)n);
+	}
+	exe[n] = '\0';
+
+	size_t root_size = rh_facts_root(exe);
+
+	RH_ORIGINALS(RESOLVE)
+	if (root_size > 0)
+		state->mode = arm(state, exe, root_size);
+	(void)mprotect(&rh_state_pages, sizeof(rh_state_pages), PROT_READ);
+	errno = saved_errno;
+}
