@@ -68,6 +68,8 @@ static inline void rh_err_prefix(struct rh_err *err, const char *prefix)
 
 	struct rh_err inner = *err;
 
-	(void)snprintf(err->text, sizeof(err->text), "%s: %.*s", prefix,
-		(int)(sizeof(inner.text) - 1), inner.text);
+	/* Looking at the result tells gcc that cutting is meant (-Wformat-truncation). */
+	if (snprintf(err->text, sizeof(err->text), "%s: %.*s", prefix,
+		    (int)(sizeof(inner.text) - 1), inner.text) < 0)
+		*err = inner;
 }
