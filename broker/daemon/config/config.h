@@ -116,6 +116,14 @@ const char *rh_config_needs_restart(
 const struct rh_profile *rh_config_profile(const struct rh_config *config, const char *name);
 const struct rh_runner *rh_config_runner(const struct rh_config *config, const char *name);
 
+/**
+ * rh_config_publish() - write client.conf (client_conf.h) into the runtime directory
+ *
+ * Replaced at once with rename(2), readable by everybody. Context: start-up or worker thread.
+ * Return: 0; negative errno with @err.
+ */
+int rh_config_publish(const struct rh_config *config, struct rh_err *err);
+
 /* Writes the option table as --help text, or a commented example file. */
 void rh_config_print_help(FILE *out);
 void rh_config_print_example(FILE *out);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Forms of text options: names that end up in paths, engine requests and client.conf.
+ */
+
+#include "broker/daemon/config/check.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+/* Of 1 to @max characters, the first of @first and the others of @rest. */
+static bool is_word(const char *text, const char *first, const char *rest, size_t max)
+{
+	size_t n = strlen(text);
+
+	return n >= 1 && n <= max && strchr(first, text[0]) && strspn(text, rest) == n;
+}
+
+const char *rh_check_path(const char *text)
+{
+	size_t n = strlen(text);
+
+	if (text[0] != '/')
+		return "must be an absolute path";
+	if (n >= PATH_MAX)
+		return "must be shorter";
+	for (const char *p = text; *p; p += strcspn(p + 1, "/") + 1) {
+		size_t part = strcspn(p + 1, "/");
+
+		if ((part == 0 && n > 1) || (part == 1 && p[1] == '.') ||
+			(part == 2 && p[1] == '.' && p[2] == '.'))
+			return "must not contain //, /./ or /../, nor end in a slash";
+	}
+	return NULL;
+}
+
+const char *rh_check_image(const char *text)
+{
+	return is_word(text, LOWER UPPER DIGITS, LOWER UPPER DIGITS "_.-/:@", 512)
+		? NULL
+		: "must be an image reference such as debian:bookworm";
+}
+
+const char *rh_check_network(const char *text)
+{
+	if (strcmp(text, "host") == 0)
+		return "must not be host, which is no isolation at all";
+	return is_word(text, LOWER UPPER DIGITS, LOWER UPPER DIGITS "_.-", 128)
+		? NULL
+		: "must be isolated, none, or the name of a network";
+}
+
+/* capabilities(7). ALL is not among them: each is granted by its name. */
+const char *rh_check_capability(const char *text)
+{
+	static const char *const known[] = {"AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE",
+		"BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN", "DAC_OVERRIDE",
+		"DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE",
+		"LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN",
+		"NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON", "SETFCAP", "SETGID",
+		"SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE",
+		"SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME",
+		"SYS_TTY_CONFIG", "WAKE_ALARM"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i], text) == 0)
+			return NULL;
+	return "must be the name of a capability without CAP_, such as NET_RAW";
+}
+
+const char *rh_check_env(const char *text)
+{
+	size_t n = strspn(text, LOWER UPPER DIGITS "_");
+
+	if (n == 0 || strchr(DIGITS, text[0]) || text[n] != '=' || strlen(text) > 32768)
+		return "must be a variable's name and its value";
+	return NULL;
+}
+
+const char *rh_check_pattern(const char *text)
+{
+	size_t n = strspn(text, LOWER UPPER DIGITS "_");
+
+	if (n == 0 || n > 128 || strchr(DIGITS, text[0]) || (text[n] && strcmp(text + n, "*") != 0))
+		return "must be a variable's name, or its beginning followed by *";
+	return NULL;
+}
+
+const char *rh_check_profile_name(const char *text)
+{
+	return is_word(text, LOWER DIGITS, LOWER DIGITS "_.-", 63)
+		? NULL
+		: "must be a name of a-z, 0-9, _ . - that begins with a letter or digit, at most "
+		  "63";
+}
+
+const char *rh_check_runner_name(const char *text)
+{
+	return is_word(text, LOWER UPPER DIGITS "_", LOWER UPPER DIGITS "_.-", 128)
+		? NULL
+		: "must be a name of letters, digits, _ . - that begins with none of . -";
+}
+
+const char *rh_check_group(const char *text)
+{
+	return !*text || is_word(text, LOWER UPPER DIGITS "_", LOWER UPPER DIGITS "_.-$", 32)
+		? NULL
+		: "must be the name of a group, or \"\"";
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * Forms of text options. All: what is wrong ("must …"), or NULL. Pure functions.
+ */
+
+const char *rh_check_path(const char *text); /* absolute and canonical in writing */
+const char *rh_check_image(const char *text);
+const char *rh_check_network(const char *text);
+const char *rh_check_capability(const char *text);
+const char *rh_check_env(const char *text); /* NAME=VALUE */
+const char *rh_check_pattern(const char *text); /* NAME or NAME* */
+const char *rh_check_profile_name(const char *text);
+const char *rh_check_runner_name(const char *text);
+const char *rh_check_group(const char *text);
