@@ -10,6 +10,7 @@
 #   RUNNERHUB_BUILD       build directories                    <checkout>/build
 
 set -euo pipefail
+shopt -s inherit_errexit
 
 RH_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 RH_CACHE=${RUNNERHUB_DEV_CACHE:-/var/cache/runnerhub-dev}
@@ -64,7 +65,7 @@ wait_until() {
 }
 
 # with_lock NAME COMMAND…: one process of this machine at a time. The kernel lets go of the lock
-# when its holder dies, however it dies; COMMAND's children do not keep it.
+# when its holder dies, however it dies. What COMMAND starts and leaves running must call close_fds.
 with_lock() {
     local name=$1 fd rc=0
     shift
@@ -74,9 +75,18 @@ with_lock() {
         say "waiting for another run ($name)"
         flock "$fd"
     fi
-    "$@" {fd}>&- || rc=$?
+    "$@" || rc=$?
     exec {fd}>&-
     return "$rc"
+}
+
+# close_fds: all above the standard three, in a child that is about to become something else
+close_fds() {
+    local fd
+    for fd in "/proc/$BASHPID/fd"/*; do
+        fd=${fd##*/}
+        [ "$fd" -le 2 ] || eval "exec $fd>&-"
+    done
 }
 
 # pid_runs PID PROGRAM WORD: PID is alive, its executable's name is PROGRAM and its command line

@@ -66,11 +66,11 @@ engine_private_pid() {
 engine_launch() {
     rm -f "$RH_RUN/docker.pid" "$engine_private_socket"
     (
+        close_fds
         cd /
         exec setsid dockerd --data-root "$RH_STATE/docker" --exec-root "$RH_RUN/docker" \
             --pidfile "$RH_RUN/docker.pid" --host "unix://$engine_private_socket" \
-            --config-file /dev/null "$@" </dev/null >>"$RH_STATE/dockerd.log" 2>&1 \
-            3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+            --config-file /dev/null "$@" </dev/null >>"$RH_STATE/dockerd.log" 2>&1
     ) &
     engine_child=$!
     wait_until 60 engine_up_or_dead && engine_answers "$engine_private_socket"

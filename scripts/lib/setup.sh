@@ -17,7 +17,7 @@
 
 setup_all() {
     need_root
-    with_lock packages need_packages "${PACKAGES_RUN[@]}" "$@"
+    with_lock packages need_packages "${PACKAGES_RUN[@]}"
     engine_ready
     images_ready
     node_ready
