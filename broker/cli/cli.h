@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The command line `runnerhub`: what its commands share.
+ *
+ * Data goes to stdout, everything else to stderr. A command is one row of the table in main.c and
+ * one function in a cmd_ file; it gets its own arguments and returns an exit status.
+ */
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runnerhub/cleanup.h"
+
+enum {
+	RH_EXIT_OK = 0,
+	RH_EXIT_FAILURE = 1,
+	RH_EXIT_USAGE = 2,
+	RH_EXIT_NO_BROKER = 69, /* EX_UNAVAILABLE, sysexits.h */
+	RH_EXIT_NO_PERMISSION = 77,
+	RH_EXIT_CONFIG = 78,
+};
+
+RH_DEFINE_CLEANUP(struct json_object *, json_object_put);
+
+struct rh_cli {
+	const char *socket;
+	bool json; /* print what the broker said, as it is */
+	bool colour; /* stdout is a terminal that takes it */
+	int connection;
+};
+
+/* -- client.c -- */
+
+/**
+ * rh_cli_request() - ask the broker
+ * @args:     consumed; NULL for none
+ * @ret_data: the caller's; may be NULL inside if the answer has none
+ *
+ * Says on stderr what went wrong. Return: RH_EXIT_….
+ */
+int rh_cli_request(struct rh_cli *cli, const char *op, struct json_object *args,
+	struct json_object **ret_data);
+/* The next line of a subscription. Return: RH_EXIT_…. */
+int rh_cli_next(struct rh_cli *cli, struct json_object **ret_line);
+
+/* -- json.c: reading answers; a missing or odd member reads as "", 0, false, or NULL -- */
+const char *rh_json_text(struct json_object *object, const char *key);
+int64_t rh_json_number(struct json_object *object, const char *key);
+bool rh_json_bool(struct json_object *object, const char *key);
+struct json_object *rh_json_member(struct json_object *object, const char *key);
+void rh_cli_print_json(struct json_object *data);
+
+/* -- out.c -- */
+
+enum rh_colour { RH_PLAIN, RH_BOLD, RH_DIM, RH_GREEN, RH_YELLOW, RH_RED };
+
+const char *rh_colour(const struct rh_cli *cli, enum rh_colour colour);
+/* Prints text with control characters shown as '?', padded to @width columns (0: as it is). */
+void rh_print_text(const char *text, int width);
+/* The first digits of an id, enough to name it. */
+const char *rh_short_id(const char *id, char buf[13]);
+/* "3.2 ms", "4 s", "2 min 5 s", "3 h 10 min", "2 d 4 h". */
+const char *rh_duration(int64_t us, char *buf, size_t size);
+/* "512 KiB", "1.5 GiB". */
+const char *rh_bytes(int64_t bytes, char *buf, size_t size);
+/* "14:05:09" today, "2026-11-24 14:05" otherwise; "-" for 0. */
+const char *rh_time(int64_t wall_ms, char *buf, size_t size);
+
+struct rh_column {
+	const char *title;
+	int width; /* 0: the rest of the line */
+};
+void rh_print_header(const struct rh_cli *cli, const struct rh_column *columns, size_t n);
+/* One cell in its column's width; the last of a line ends it. */
+void rh_print_cell(const struct rh_cli *cli, const struct rh_column *columns, size_t n, size_t i,
+	enum rh_colour colour, const char *text);
+
+/* -- options.c -- */
+
+struct rh_option {
+	const char *name; /* without its dashes */
+	const char *help;
+	const char *value; /* name of its value, or NULL: a switch */
+	const char **ret_text;
+	bool *ret_switch;
+};
+/**
+ * rh_parse_options() - a command's own options, and the global ones behind it
+ * @positional: up to @n_positional words are written, the rest is a usage error
+ *
+ * Return: -1 to go on, or an exit status (0 after --help).
+ */
+int rh_parse_options(struct rh_cli *cli, int argc, char **argv, const struct rh_option *options,
+	const char **positional, int n_positional);
+/* A decimal number in [min, max]. Return: false after saying what is wrong. */
+bool rh_parse_number(
+	const char *name, const char *text, int64_t min, int64_t max, int64_t *ret_number);
+
+/* -- commands -- */
+int rh_cmd_status(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_jobs(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_pools(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_events(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_drain(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_reload(struct rh_cli *cli, int argc, char **argv);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The other end of control.sock.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "broker/cli/cli.h"
+#include "runnerhub/fd.h"
+
+#define TIMEOUT_MS 10000
+#define DEPTH_MAX  32
+#define CHUNK      (64u * 1024)
+#define ANSWER_MAX (64u * 1024 * 1024) /* of one line */
+
+RH_DEFINE_CLEANUP(struct json_tokener *, json_tokener_free);
+
+/* What is left of the last read, behind the line that was taken. */
+static struct {
+	char bytes[CHUNK];
+	size_t at, n;
+} rest;
+
+static int say_not_running(const struct rh_cli *cli, int r)
+{
+	if (r == -EACCES || r == -EPERM) {
+		(void)fprintf(stderr,
+			"runnerhub: %s: permission denied; be root or a member of the broker's "
+			"group "
+			"(usually runnerhub)\n",
+			cli->socket);
+		return RH_EXIT_NO_PERMISSION;
+	}
+	(void)fprintf(stderr,
+		"runnerhub: the broker is not running (%s: %s)\n"
+		"           start it with `systemctl start runnerhubd`, or name its socket with "
+		"--socket\n",
+		cli->socket, strerror(-r));
+	return RH_EXIT_NO_BROKER;
+}
+
+static int say(const char *what)
+{
+	(void)fprintf(stderr, "runnerhub: %s\n", what);
+	return RH_EXIT_FAILURE;
+}
+
+static int dial(struct rh_cli *cli)
+{
+	if (cli->connection >= 0)
+		return RH_EXIT_OK;
+
+	int fd = rh_unix_connect(cli->socket, SOCK_STREAM);
+
+	if (fd < 0)
+		return say_not_running(cli, fd);
+	cli->connection = fd;
+	return RH_EXIT_OK;
+}
+
+/* Fills the buffer. @timeout_ms: -1 waits for ever. */
+static int fill(struct rh_cli *cli, int timeout_ms)
+{
+	struct pollfd p = {.fd = cli->connection, .events = POLLIN};
+	int r = poll(&p, 1, timeout_ms);
+
+	if (r == 0)
+		return say("the broker does not answer; see its log");
+	if (r < 0)
+		return errno == EINTR ? RH_EXIT_OK : say(strerror(errno));
+
+	ssize_t n = read(cli->connection, rest.bytes, sizeof(rest.bytes));
+
+	if (n <= 0)
+		return say(n == 0 ? "the broker closed the connection" : strerror(errno));
+	rest.at = 0;
+	rest.n = (size_t)n;
+	return RH_EXIT_OK;
+}
+
+/* Reads one line of JSON. */
+static int read_line(struct rh_cli *cli, int timeout_ms, struct json_object **ret_object)
+{
+	_cleanup_(json_tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+	size_t total = 0;
+
+	if (!tokener)
+		return say("out of memory");
+	for (;;) {
+		while (rest.at == rest.n) {
+			int status = fill(cli, timeout_ms);
+
+			if (status != RH_EXIT_OK)
+				return status;
+		}
+
+		struct json_object *object = json_tokener_parse_ex(
+			tokener, rest.bytes + rest.at, (int)(rest.n - rest.at));
+		enum json_tokener_error error = json_tokener_get_error(tokener);
+
+		if (error == json_tokener_success) {
+			rest.at += json_tokener_get_parse_end(tokener);
+			/* The newline behind it. */
+			while (rest.at < rest.n && rest.bytes[rest.at] == '\n')
+				rest.at++;
+			*ret_object = object;
+			return RH_EXIT_OK;
+		}
+		total += rest.n - rest.at;
+		if (error != json_tokener_continue || total > ANSWER_MAX)
+			return say("the broker's answer is malformed");
+		rest.at = rest.n;
+	}
+}
+
+int rh_cli_request(
+	struct rh_cli *cli, const char *op, struct json_object *args, struct json_object **ret_data)
+{
+	_cleanup_(json_object_putp) struct json_object *request = json_object_new_object();
+	_cleanup_(json_object_putp) struct json_object *answer = NULL;
+	int status = dial(cli);
+
+	(void)json_object_object_add(request, "id", json_object_new_int(1));
+	(void)json_object_object_add(request, "op", json_object_new_string(op));
+	if (args)
+		(void)json_object_object_add(request, "args", args);
+	if (status != RH_EXIT_OK)
+		return status;
+
+	const char *text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
+
+	if (rh_write_all(cli->connection, text, strlen(text)) < 0 ||
+		rh_write_all(cli->connection, "\n", 1) < 0)
+		return say("the broker closed the connection");
+	status = read_line(cli, TIMEOUT_MS, &answer);
+	if (status != RH_EXIT_OK)
+		return status;
+	if (!rh_json_bool(answer, "ok")) {
+		struct json_object *error = rh_json_member(answer, "error");
+
+		(void)fprintf(stderr, "runnerhub: %s\n", rh_json_text(error, "message"));
+		return strcmp(rh_json_text(error, "code"), "forbidden") == 0 ? RH_EXIT_NO_PERMISSION
+									     : RH_EXIT_FAILURE;
+	}
+	*ret_data = json_object_get(rh_json_member(answer, "data"));
+	return RH_EXIT_OK;
+}
+
+int rh_cli_next(struct rh_cli *cli, struct json_object **ret_line)
+{
+	return read_line(cli, -1, ret_line);
+}

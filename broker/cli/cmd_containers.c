@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * runnerhub containers.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/cli/cli.h"
+
+static const struct rh_column columns[] = {{"INSTANCE", 12}, {"PROFILE", 16}, {"IMAGE", 24},
+	{"STATE", 9}, {"JOB", 12}, {"CREATED", 16}, {"REASON", 0}};
+
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static void print_row(const struct rh_cli *cli, struct json_object *row)
+{
+	const char *state = rh_json_text(row, "state");
+	char instance[13], job[13], created[32];
+	const char *cells[] = {rh_short_id(rh_json_text(row, "instance"), instance),
+		rh_json_text(row, "profile"), rh_json_text(row, "image"), state,
+		rh_short_id(rh_json_text(row, "job"), job),
+		rh_time(rh_json_number(row, "createdMs"), created, sizeof(created)),
+		rh_json_text(row, "reason")};
+
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		rh_print_cell(cli, columns, N_COLUMNS, i,
+			i == 3 && strcmp(state, "failed") == 0 ? RH_RED : RH_PLAIN, cells[i]);
+}
+
+int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv)
+{
+	_cleanup_(json_object_putp) struct json_object *data = NULL;
+	const char *state = NULL;
+	bool all = false;
+	const struct rh_option options[] = {
+		{.name = "state",
+			.value = "STATE",
+			.help = "creating, warm, leased, stopping, removed or failed",
+			.ret_text = &state},
+		{.name = "all", .help = "with the ones that are gone", .ret_switch = &all},
+		{0},
+	};
+	int status = rh_parse_options(cli, argc, argv, options, NULL, 0);
+
+	if (status >= 0)
+		return status;
+
+	struct json_object *args = json_object_new_object();
+
+	(void)json_object_object_add(args, "all", json_object_new_boolean(all));
+	if (state)
+		(void)json_object_object_add(args, "state", json_object_new_string(state));
+	status = rh_cli_request(cli, "containers", args, &data);
+	if (status != RH_EXIT_OK)
+		return status;
+	if (cli->json) {
+		rh_cli_print_json(data);
+		return RH_EXIT_OK;
+	}
+	rh_print_header(cli, columns, N_COLUMNS);
+	for (size_t i = 0; i < json_object_array_length(data); i++)
+		print_row(cli, json_object_array_get_idx(data, i));
+	return RH_EXIT_OK;
+}

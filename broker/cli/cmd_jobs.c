@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * runnerhub jobs: the list, and one job whole.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/cli/cli.h"
+#include "runnerhub/wire.h"
+
+static const struct rh_column list_columns[] = {{"JOB", 12}, {"CREATED", 16}, {"RUNNER", 14},
+	{"REPOSITORY", 26}, {"KEY", 16}, {"STATE", 10}, {"START", 8}, {"DURATION", 12},
+	{"REASON", 0}};
+static const struct rh_column step_columns[] = {{"STEP", 5}, {"LABEL", 24}, {"PROGRAM", 14},
+	{"EXIT", 5}, {"WALL", 10}, {"CPU", 10}, {"PEAK MEMORY", 11}, {"NOTE", 0}};
+
+#define N_LIST_COLUMNS (sizeof(list_columns) / sizeof(list_columns[0]))
+#define N_STEP_COLUMNS (sizeof(step_columns) / sizeof(step_columns[0]))
+
+/* What a job is, in one word: its result once it has one. */
+static const char *word(struct json_object *job, enum rh_colour *ret_colour)
+{
+	const char *result = rh_json_text(job, "result");
+	const char *state = rh_json_text(job, "state");
+
+	*ret_colour = RH_YELLOW;
+	if (strcmp(state, "ended") != 0)
+		return state;
+	*ret_colour = strcmp(result, "completed") == 0 ? RH_GREEN : RH_RED;
+	return result;
+}
+
+static void print_row(const struct rh_cli *cli, struct json_object *job)
+{
+	char id[13], created[32], start[24], duration[32];
+	int64_t start_us = rh_json_number(job, "startUs");
+	int64_t ended = rh_json_number(job, "endedMs");
+	enum rh_colour colour = RH_PLAIN;
+	const char *state = word(job, &colour);
+	const char *cells[] = {rh_short_id(rh_json_text(job, "id"), id),
+		rh_time(rh_json_number(job, "createdMs"), created, sizeof(created)),
+		rh_json_text(job, "runner"), rh_json_text(job, "repository"),
+		rh_json_text(job, "jobKey"), state,
+		start_us > 0 ? rh_duration(start_us, start, sizeof(start)) : "-",
+		ended > 0 ? rh_duration((ended - rh_json_number(job, "createdMs")) * 1000, duration,
+				    sizeof(duration))
+			  : "-",
+		rh_json_text(job, "reason")};
+
+	for (size_t i = 0; i < N_LIST_COLUMNS; i++)
+		rh_print_cell(
+			cli, list_columns, N_LIST_COLUMNS, i, i == 5 ? colour : RH_PLAIN, cells[i]);
+}
+
+static void add_text(struct json_object *args, const char *key, const char *text)
+{
+	if (text)
+		(void)json_object_object_add(args, key, json_object_new_string(text));
+}
+
+static int list(struct rh_cli *cli, struct json_object *args)
+{
+	_cleanup_(json_object_putp) struct json_object *data = NULL;
+	int status = rh_cli_request(cli, "jobs", args, &data);
+
+	if (status != RH_EXIT_OK)
+		return status;
+	if (cli->json) {
+		rh_cli_print_json(data);
+		return RH_EXIT_OK;
+	}
+	rh_print_header(cli, list_columns, N_LIST_COLUMNS);
+	for (size_t i = 0; i < json_object_array_length(data); i++)
+		print_row(cli, json_object_array_get_idx(data, i));
+	return RH_EXIT_OK;
+}
+
+static const char *step_note(struct json_object *step, char *buf, size_t size)
+{
+	int64_t flags = rh_json_number(step, "flags");
+	int64_t signal = rh_json_number(step, "signal");
+
+	if (flags & RH_WIRE_STEP_OOM)
+		return "killed: out of memory; raise `memory` of the profile";
+	if (flags & RH_WIRE_STEP_NOT_RUN)
+		return "not run: the runner gave it up";
+	if (flags & RH_WIRE_STEP_CLIENT_LOST)
+		return "killed: the runner killed its client";
+	if (flags & RH_WIRE_STEP_CANCELLED)
+		return "cancelled";
+	if (signal > 0) {
+		(void)snprintf(buf, size, "ended by signal %lld", (long long)signal);
+		return buf;
+	}
+	return rh_json_number(step, "endedMs") == 0 ? "running, or its end was not seen" : "";
+}
+
+static void print_step(const struct rh_cli *cli, struct json_object *step)
+{
+	char number[24], exit_code[24], wall[24], cpu[24], peak[24], note[64];
+	bool ended = rh_json_number(step, "endedMs") != 0;
+	int64_t code = rh_json_number(step, "exitCode");
+
+	(void)snprintf(number, sizeof(number), "%lld", (long long)rh_json_number(step, "step"));
+	(void)snprintf(exit_code, sizeof(exit_code), "%lld", (long long)code);
+
+	const char *cells[] = {number, rh_json_text(step, "label"), rh_json_text(step, "program"),
+		ended ? exit_code : "-",
+		ended ? rh_duration(rh_json_number(step, "wallUs"), wall, sizeof(wall)) : "-",
+		ended ? rh_duration(rh_json_number(step, "userUs") + rh_json_number(step, "sysUs"),
+				cpu, sizeof(cpu))
+		      : "-",
+		ended ? rh_bytes(rh_json_number(step, "peakRssKib") * 1024, peak, sizeof(peak))
+		      : "-",
+		step_note(step, note, sizeof(note))};
+
+	for (size_t i = 0; i < N_STEP_COLUMNS; i++)
+		rh_print_cell(cli, step_columns, N_STEP_COLUMNS, i,
+			i == 3 && ended && code != 0 ? RH_RED : RH_PLAIN, cells[i]);
+}
+
+static void print_facts(const struct rh_cli *cli, struct json_object *job)
+{
+	static const struct {
+		const char *title, *key;
+	} rows[] = {{"repository", "repository"}, {"workflow", "workflow"}, {"job key", "jobKey"},
+		{"run", "runId"}, {"attempt", "runAttempt"}, {"event", "eventName"}, {"ref", "ref"},
+		{"commit", "sha"}, {"actor", "actor"}, {"runner", "runner"}, {"profile", "profile"},
+		{"container", "container"}};
+	enum rh_colour colour = RH_PLAIN;
+	const char *state = word(job, &colour);
+	char text[32];
+
+	(void)printf("%sjob%s %s  %s%s%s\n", rh_colour(cli, RH_BOLD), rh_colour(cli, RH_PLAIN),
+		rh_json_text(job, "id"), rh_colour(cli, colour), state, rh_colour(cli, RH_PLAIN));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!*rh_json_text(job, rows[i].key))
+			continue;
+		(void)printf("  %-12s", rows[i].title);
+		rh_print_text(rh_json_text(job, rows[i].key), 0);
+		(void)putchar('\n');
+	}
+	(void)printf("  %-12s%s\n", "created",
+		rh_time(rh_json_number(job, "createdMs"), text, sizeof(text)));
+	if (rh_json_number(job, "startUs") > 0)
+		(void)printf("  %-12s%s (%s container)\n", "ready after",
+			rh_duration(rh_json_number(job, "startUs"), text, sizeof(text)),
+			rh_json_bool(job, "cold") ? "new" : "warm");
+	if (*rh_json_text(job, "reason")) {
+		(void)printf("  %-12s%s", "why", rh_colour(cli, RH_RED));
+		rh_print_text(rh_json_text(job, "reason"), 0);
+		(void)printf("%s\n", rh_colour(cli, RH_PLAIN));
+	}
+}
+
+static void print_whole(const struct rh_cli *cli, struct json_object *job)
+{
+	struct json_object *steps = rh_json_member(job, "steps");
+	struct json_object *events = rh_json_member(job, "events");
+
+	print_facts(cli, job);
+	if (steps && json_object_array_length(steps) > 0) {
+		(void)putchar('\n');
+		rh_print_header(cli, step_columns, N_STEP_COLUMNS);
+		for (size_t i = 0; i < json_object_array_length(steps); i++)
+			print_step(cli, json_object_array_get_idx(steps, i));
+	}
+	(void)putchar('\n');
+	for (size_t i = 0; events && i < json_object_array_length(events); i++) {
+		struct json_object *event = json_object_array_get_idx(events, i);
+		char time[32];
+
+		(void)printf("%s  ", rh_time(rh_json_number(event, "timeMs"), time, sizeof(time)));
+		rh_print_text(rh_json_text(event, "kind"), 22);
+		(void)putchar(' ');
+		rh_print_text(rh_json_text(event, "message"), 0);
+		(void)putchar('\n');
+	}
+}
+
+static int show(struct rh_cli *cli, const char *id)
+{
+	_cleanup_(json_object_putp) struct json_object *job = NULL;
+	struct json_object *args = json_object_new_object();
+
+	add_text(args, "id", id);
+
+	int status = rh_cli_request(cli, "job", args, &job);
+
+	if (status != RH_EXIT_OK)
+		return status;
+	if (cli->json)
+		rh_cli_print_json(job);
+	else
+		print_whole(cli, job);
+	return RH_EXIT_OK;
+}
+
+int rh_cmd_jobs(struct rh_cli *cli, int argc, char **argv)
+{
+	const char *state = NULL, *result = NULL, *runner = NULL, *repository = NULL, *limit = "20";
+	const char *words[2] = {NULL, NULL};
+	const struct rh_option options[] = {
+		{.name = "state",
+			.value = "STATE",
+			.help = "starting, running, ending or ended",
+			.ret_text = &state},
+		{.name = "result",
+			.value = "RESULT",
+			.help = "completed, failed or abandoned",
+			.ret_text = &result},
+		{.name = "runner", .value = "NAME", .help = "of this runner", .ret_text = &runner},
+		{.name = "repository",
+			.value = "OWNER/NAME",
+			.help = "of this repository",
+			.ret_text = &repository},
+		{.name = "limit",
+			.value = "N",
+			.help = "at most so many (default 20)",
+			.ret_text = &limit},
+		{0},
+	};
+	int64_t n = 0;
+	int status = rh_parse_options(cli, argc, argv, options, words, 2);
+
+	if (status >= 0)
+		return status;
+	if (words[0] && strcmp(words[0], "show") == 0 && words[1])
+		return show(cli, words[1]);
+	if (words[0] && strcmp(words[0], "list") != 0) {
+		(void)fprintf(
+			stderr, "runnerhub jobs: say `jobs`, `jobs list` or `jobs show ID`\n");
+		return RH_EXIT_USAGE;
+	}
+	if (!rh_parse_number("limit", limit, 1, 1000, &n))
+		return RH_EXIT_USAGE;
+
+	struct json_object *args = json_object_new_object();
+
+	(void)json_object_object_add(args, "limit", json_object_new_int64(n));
+	add_text(args, "state", state);
+	add_text(args, "result", result);
+	add_text(args, "runner", runner);
+	add_text(args, "repository", repository);
+	return list(cli, args);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * runnerhub status: everything on one screen; runnerhub pools.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker/cli/cli.h"
+#include "runnerhub/clock.h"
+
+static const struct rh_column pool_columns[] = {
+	{"PROFILE", 20}, {"WARM", 8}, {"CREATING", 8}, {"LEASED", 6}, {"MAX", 5}, {"PROBLEM", 0}};
+
+#define N_POOL_COLUMNS (sizeof(pool_columns) / sizeof(pool_columns[0]))
+
+static const struct rh_column job_columns[] = {{"JOB", 12}, {"RUNNER", 16}, {"REPOSITORY", 28},
+	{"KEY", 16}, {"PHASE", 10}, {"STEPS", 7}, {"START", 8}, {"AGE", 0}};
+
+#define N_JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
+
+static void print_pools(const struct rh_cli *cli, struct json_object *pools)
+{
+	rh_print_header(cli, pool_columns, N_POOL_COLUMNS);
+	for (size_t i = 0; i < json_object_array_length(pools); i++) {
+		struct json_object *pool = json_object_array_get_idx(pools, i);
+		int64_t warm = rh_json_number(pool, "warm"), want = rh_json_number(pool, "want");
+		const char *problem = rh_json_text(pool, "problem");
+		char cells[4][24];
+
+		(void)snprintf(cells[0], sizeof(cells[0]), "%lld of %lld", (long long)warm,
+			(long long)want);
+		(void)snprintf(cells[1], sizeof(cells[1]), "%lld",
+			(long long)rh_json_number(pool, "creating"));
+		(void)snprintf(cells[2], sizeof(cells[2]), "%lld",
+			(long long)rh_json_number(pool, "leased"));
+		(void)snprintf(
+			cells[3], sizeof(cells[3]), "%lld", (long long)rh_json_number(pool, "max"));
+		rh_print_cell(cli, pool_columns, N_POOL_COLUMNS, 0, RH_PLAIN,
+			rh_json_text(pool, "profile"));
+		rh_print_cell(cli, pool_columns, N_POOL_COLUMNS, 1,
+			warm >= want ? RH_GREEN : RH_YELLOW, cells[0]);
+		for (size_t k = 1; k < 4; k++)
+			rh_print_cell(cli, pool_columns, N_POOL_COLUMNS, k + 1, RH_PLAIN, cells[k]);
+		rh_print_cell(
+			cli, pool_columns, N_POOL_COLUMNS, 5, RH_RED, *problem ? problem : "-");
+	}
+}
+
+static void print_job(const struct rh_cli *cli, struct json_object *job, int64_t now_ms)
+{
+	char id[13], steps[24], start[24], age[24];
+	int64_t start_us = rh_json_number(job, "startUs");
+	const char *reason = rh_json_text(job, "reason");
+
+	(void)snprintf(steps, sizeof(steps), "%lld", (long long)rh_json_number(job, "steps"));
+
+	const char *cells[] = {rh_short_id(rh_json_text(job, "id"), id),
+		rh_json_text(job, "runner"), rh_json_text(job, "repository"),
+		rh_json_text(job, "jobKey"), rh_json_text(job, "phase"), steps,
+		start_us > 0 ? rh_duration(start_us, start, sizeof(start)) : "-",
+		rh_duration((now_ms - rh_json_number(job, "createdMs")) * 1000, age, sizeof(age))};
+
+	for (size_t i = 0; i < N_JOB_COLUMNS; i++)
+		rh_print_cell(cli, job_columns, N_JOB_COLUMNS, i,
+			i == 4 && *reason ? RH_RED : RH_PLAIN, cells[i]);
+	if (*reason) {
+		(void)fputs("  ", stdout);
+		rh_print_text(reason, 0);
+		(void)putchar('\n');
+	}
+}
+
+static void print_engine(const struct rh_cli *cli, struct json_object *engine)
+{
+	(void)printf("%sengine%s   ", rh_colour(cli, RH_BOLD), rh_colour(cli, RH_PLAIN));
+	if (!rh_json_bool(engine, "up")) {
+		(void)printf("%sdown%s  ", rh_colour(cli, RH_RED), rh_colour(cli, RH_PLAIN));
+		rh_print_text(rh_json_text(engine, "problem"), 0);
+		(void)printf(" (%s)\n", rh_json_text(engine, "socket"));
+		return;
+	}
+	(void)printf("%sup%s  Docker %s (API %s), %s, cgroup v%lld\n", rh_colour(cli, RH_GREEN),
+		rh_colour(cli, RH_PLAIN), rh_json_text(engine, "version"),
+		rh_json_text(engine, "apiVersion"), rh_json_text(engine, "storageDriver"),
+		(long long)rh_json_number(engine, "cgroupVersion"));
+}
+
+static void print_broker(
+	const struct rh_cli *cli, struct json_object *broker, struct json_object *store)
+{
+	bool draining = rh_json_bool(broker, "draining");
+	const char *error = rh_json_text(store, "lastError");
+	char age[32];
+
+	(void)printf("%sbroker%s   %s%s%s  version %s, pid %lld, up %s\n", rh_colour(cli, RH_BOLD),
+		rh_colour(cli, RH_PLAIN), rh_colour(cli, draining ? RH_YELLOW : RH_GREEN),
+		draining ? "draining" : "serving", rh_colour(cli, RH_PLAIN),
+		rh_json_text(broker, "version"), (long long)rh_json_number(broker, "pid"),
+		rh_duration(
+			(rh_json_number(broker, "nowMs") - rh_json_number(broker, "startedMs")) *
+				1000,
+			age, sizeof(age)));
+	if (*error || rh_json_bool(store, "damagedSetAside"))
+		(void)printf("%sstore%s    %s%s%s\n", rh_colour(cli, RH_BOLD),
+			rh_colour(cli, RH_PLAIN), rh_colour(cli, RH_RED),
+			*error ? error
+			       : "the old file was damaged and has been set aside; see the log",
+			rh_colour(cli, RH_PLAIN));
+}
+
+static void print_status(const struct rh_cli *cli, struct json_object *data)
+{
+	struct json_object *jobs = rh_json_member(data, "jobs");
+	struct json_object *broker = rh_json_member(data, "broker");
+	struct json_object *runners = rh_json_member(data, "runners");
+	size_t n_jobs = jobs ? json_object_array_length(jobs) : 0;
+
+	print_broker(cli, broker, rh_json_member(data, "store"));
+	print_engine(cli, rh_json_member(data, "engine"));
+	(void)printf("%srunners%s  %zu registered\n\n", rh_colour(cli, RH_BOLD),
+		rh_colour(cli, RH_PLAIN), runners ? json_object_array_length(runners) : 0);
+	print_pools(cli, rh_json_member(data, "pools"));
+	(void)putchar('\n');
+	if (n_jobs == 0) {
+		(void)puts("no job is running");
+		return;
+	}
+	rh_print_header(cli, job_columns, N_JOB_COLUMNS);
+	for (size_t i = 0; i < n_jobs; i++)
+		print_job(cli, json_object_array_get_idx(jobs, i), rh_json_number(broker, "nowMs"));
+}
+
+static int show_once(struct rh_cli *cli)
+{
+	_cleanup_(json_object_putp) struct json_object *data = NULL;
+	int status = rh_cli_request(cli, "status", NULL, &data);
+
+	if (status != RH_EXIT_OK)
+		return status;
+	if (cli->json)
+		rh_cli_print_json(data);
+	else
+		print_status(cli, data);
+	return RH_EXIT_OK;
+}
+
+int rh_cmd_status(struct rh_cli *cli, int argc, char **argv)
+{
+	bool watch = false;
+	const struct rh_option options[] = {
+		{.name = "watch",
+			.help = "again every second, until interrupted",
+			.ret_switch = &watch},
+		{0},
+	};
+	int status = rh_parse_options(cli, argc, argv, options, NULL, 0);
+
+	if (status >= 0)
+		return status;
+	do {
+		/* Home and clear to the end of the screen: less flicker than a clear. */
+		if (watch && cli->colour)
+			(void)fputs("\033[H\033[J", stdout);
+		status = show_once(cli);
+		(void)fflush(stdout);
+		if (watch && status == RH_EXIT_OK)
+			(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+	} while (watch && status == RH_EXIT_OK);
+	return status;
+}
+
+int rh_cmd_pools(struct rh_cli *cli, int argc, char **argv)
+{
+	_cleanup_(json_object_putp) struct json_object *data = NULL;
+	int status = rh_parse_options(cli, argc, argv, NULL, NULL, 0);
+
+	if (status >= 0)
+		return status;
+	status = rh_cli_request(cli, "pools", NULL, &data);
+	if (status != RH_EXIT_OK)
+		return status;
+	if (cli->json)
+		rh_cli_print_json(data);
+	else
+		print_pools(cli, data);
+	return RH_EXIT_OK;
+}

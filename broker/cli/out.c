@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Words and tables for people.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker/cli/cli.h"
+
+const char *rh_colour(const struct rh_cli *cli, enum rh_colour colour)
+{
+	static const char *const codes[] = {
+		[RH_PLAIN] = "\033[0m",
+		[RH_BOLD] = "\033[1m",
+		[RH_DIM] = "\033[2m",
+		[RH_GREEN] = "\033[32m",
+		[RH_YELLOW] = "\033[33m",
+		[RH_RED] = "\033[31m",
+	};
+
+	return cli->colour ? codes[colour] : "";
+}
+
+void rh_print_text(const char *text, int width)
+{
+	int columns = 0;
+
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		bool starts = (*p & 0xc0) != 0x80;
+
+		/* Room for the dots of a cut cell. */
+		if (width > 0 && starts && columns == width - 1 && p[1]) {
+			(void)fputs("…", stdout);
+			columns++;
+			break;
+		}
+		(void)putchar(*p < 0x20 || *p == 0x7f ? '?' : *p);
+		columns += starts;
+	}
+	for (; columns < width; columns++)
+		(void)putchar(' ');
+}
+
+const char *rh_short_id(const char *id, char buf[13])
+{
+	(void)snprintf(buf, 13, "%.12s", *id ? id : "-");
+	return buf;
+}
+
+const char *rh_duration(int64_t us, char *buf, size_t size)
+{
+	int64_t s = us / 1000000;
+
+	if (us < 0)
+		(void)snprintf(buf, size, "-");
+	else if (us < 10000)
+		(void)snprintf(buf, size, "%.1f ms", (double)us / 1000);
+	else if (us < 1000000)
+		(void)snprintf(buf, size, "%d ms", (int)(us / 1000));
+	else if (s < 10)
+		(void)snprintf(buf, size, "%.1f s", (double)us / 1000000);
+	else if (s < 60)
+		(void)snprintf(buf, size, "%d s", (int)s);
+	else if (s < 3600)
+		(void)snprintf(buf, size, "%d min %d s", (int)(s / 60), (int)(s % 60));
+	else if (s < 86400)
+		(void)snprintf(buf, size, "%d h %d min", (int)(s / 3600), (int)(s / 60 % 60));
+	else
+		(void)snprintf(
+			buf, size, "%lld d %d h", (long long)(s / 86400), (int)(s / 3600 % 24));
+	return buf;
+}
+
+const char *rh_bytes(int64_t bytes, char *buf, size_t size)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1024;
+		unit++;
+	}
+	(void)snprintf(
+		buf, size, unit > 0 && value < 10 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	return buf;
+}
+
+const char *rh_time(int64_t wall_ms, char *buf, size_t size)
+{
+	time_t then = (time_t)(wall_ms / 1000), now = time(NULL);
+	struct tm t = {0}, today = {0};
+
+	if (wall_ms == 0 || !localtime_r(&then, &t) || !localtime_r(&now, &today)) {
+		(void)snprintf(buf, size, "-");
+		return buf;
+	}
+	if (t.tm_yday == today.tm_yday && t.tm_year == today.tm_year)
+		(void)strftime(buf, size, "%H:%M:%S", &t);
+	else
+		(void)strftime(buf, size, "%Y-%m-%d %H:%M", &t);
+	return buf;
+}
+
+void rh_print_header(const struct rh_cli *cli, const struct rh_column *columns, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		rh_print_cell(cli, columns, n, i, RH_DIM, columns[i].title);
+}
+
+void rh_print_cell(const struct rh_cli *cli, const struct rh_column *columns, size_t n, size_t i,
+	enum rh_colour colour, const char *text)
+{
+	if (colour != RH_PLAIN)
+		(void)fputs(rh_colour(cli, colour), stdout);
+	rh_print_text(text, i + 1 < n ? columns[i].width : 0);
+	if (colour != RH_PLAIN)
+		(void)fputs(rh_colour(cli, RH_PLAIN), stdout);
+	(void)fputs(i + 1 < n ? "  " : "\n", stdout);
+}
