@@ -23,7 +23,8 @@
  * Ledger: <work>/_runnerhub/ (root's, 0700) holds "leased-<repo>" while a workspace is in use and
  * "trash/" for what is to be deleted. A workspace whose marker is still there at the next lease was
  * never scrubbed: it is swapped for a fresh one (with an empty <repo>/<repo>) before anything is
- * mounted. Entries of _temp that are older than the Worker are moved to the trash too.
+ * mounted; one without a marker is kept as it is. Entries of _temp that are older than the Worker
+ * are moved to the trash too. Release leaves an empty <repo>/<repo> as well.
  */
 
 #include <stdbool.h>
@@ -43,8 +44,12 @@ struct rh_mount_attach {
 	const char *repo; /* one path component: the workspace is <work>/<repo>/… */
 	const char *workspace; /* GITHUB_WORKSPACE, must be below <work>/<repo> */
 	const char *tool_cache; /* absolute path, below work or elsewhere; NULL: none */
-	const char
-		*state_dir; /* the container's own directory on the host: overlay upper and work */
+	/*
+	 * The container's own directory on the host: overlay upper and work, and socket/, which
+	 * must be mounted at RH_AGENT_SOCKET_DIR inside: by that the container is known, and it is
+	 * detached by the one attach that a container gets (-ESTALE for a second).
+	 */
+	const char *state_dir;
 	uid_t runner_uid;
 	gid_t runner_gid;
 	uid_t step_uid; /* id inside that the runner's uid is shown as */
@@ -79,10 +84,19 @@ typedef void (*rh_mount_swept_fn)(void *arg, int r, uint64_t bytes, uint64_t n_f
  * Context: start-up, single-threaded, before the loop and before any thread exists.
  */
 int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err);
+/* @log is borrowed. Context: loop thread, like all below. */
 int rh_mounter_start(struct rh_mounter *mounter, uv_loop_t *loop, struct rh_log *log);
+/*
+ * Ends the helpers. What is still unanswered is called back with -ECANCELED before @cb (may be
+ * NULL). Without rh_mounter_start() @cb is called at once. May be called twice.
+ */
 void rh_mounter_close(struct rh_mounter *mounter, void (*cb)(void *arg), void *arg);
 
-/* Requests are answered in order; each has a deadline of its own (30 s). Arguments are copied. */
+/*
+ * Requests are answered in order; each has a deadline of its own (30 s; of a sweep: since it last
+ * got on). Arguments are copied, callbacks are always asynchronous and get a result and an err.
+ * Return: 0; -EINVAL, -ENAMETOOLONG; -ENOBUFS: too many wait; -ENOMEM; -ECANCELED: closing.
+ */
 int rh_mounter_attach(struct rh_mounter *mounter, const struct rh_mount_attach *attach,
 	rh_mount_done_fn cb, void *arg);
 /* Moves the workspace to the trash, removes files of the id range from _temp, drops the marker. */
@@ -90,6 +104,9 @@ int rh_mounter_release(struct rh_mounter *mounter, const struct rh_mount_release
 	rh_mount_done_fn cb, void *arg);
 /* Deletes <work>/_runnerhub/trash/… in the background; @cb may be NULL. */
 int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swept_fn cb, void *arg);
-/* Makes a container's own directory, mode 0700, or deletes it whole (background). */
+/* Makes a container's own directory, <parent>/<name>, and socket/ in it, both mode 0700. */
+int rh_mounter_make_dir(struct rh_mounter *mounter, const char *parent, const char *name,
+	rh_mount_done_fn cb, void *arg);
+/* Deletes <parent>/<name> whole, in the background; @cb may be NULL. */
 int rh_mounter_remove_tree(struct rh_mounter *mounter, const char *parent, const char *name,
 	rh_mount_swept_fn cb, void *arg);
