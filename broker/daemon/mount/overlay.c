@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The tool cache as an overlay.
+ *
+ * An overlay cannot be id-mapped, its lower layer can: container root then has with the host's copy
+ * the rights of the runner and no others, and what it changes is copied up as its own. The layers
+ * are named through /proc/self/fd, so no path is walked twice and nothing needs quoting.
+ */
+
+#include "broker/daemon/mount/overlay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/daemon/mount/kernel.h"
+#include "broker/daemon/mount/tree.h"
+#include "runnerhub/cleanup.h"
+
+#define TOOL_DIR "tool"
+
+struct layers {
+	int tool_fd;
+	int upper_fd;
+	int work_fd;
+};
+
+static void close_layers(struct layers *layers)
+{
+	rh_close(layers->tool_fd);
+	rh_close(layers->upper_fd);
+	rh_close(layers->work_fd);
+}
+
+static int make_dir(int dir_fd, const char *name, mode_t mode)
+{
+	if (mkdirat(dir_fd, name, mode) < 0)
+		return rh_origin(-errno);
+
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? rh_origin(-errno) : fd;
+}
+
+/* The root of an overlay looks like its upper directory: that gets the lower one's mode. */
+static int make_layers(const struct rh_overlay *overlay, struct layers *ret_layers)
+{
+	_cleanup_(close_layers) struct layers layers = {-1, -1, -1};
+	struct rh_tree_count count = {0};
+	struct stat lower;
+	int r = rh_tree_delete(overlay->state_fd, TOOL_DIR, &count);
+
+	if (r < 0)
+		return rh_trace(r);
+	layers.tool_fd = make_dir(overlay->state_fd, TOOL_DIR, 0700);
+	if (layers.tool_fd < 0)
+		return rh_trace(layers.tool_fd);
+	layers.upper_fd = make_dir(layers.tool_fd, "upper", 0755);
+	layers.work_fd = make_dir(layers.tool_fd, "work", 0700);
+	if (layers.upper_fd < 0 || layers.work_fd < 0)
+		return rh_trace(layers.upper_fd < 0 ? layers.upper_fd : layers.work_fd);
+	if (fstat(overlay->lower_fd, &lower) < 0 ||
+		fchown(layers.upper_fd, overlay->uid, overlay->gid) < 0 ||
+		fchmod(layers.upper_fd, lower.st_mode & 01777) < 0)
+		return rh_origin(-errno);
+	*ret_layers = layers;
+	layers = (struct layers){-1, -1, -1};
+	return 0;
+}
+
+static int set_layer(int fs_fd, const char *key, int layer_fd)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", layer_fd);
+	return rh_sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, key, path);
+}
+
+static int create(const struct layers *layers, int lower_fd)
+{
+	_cleanup_(rh_closep) int fs_fd = rh_sys_fsopen("overlay");
+	int r = fs_fd < 0 ? fs_fd : set_layer(fs_fd, "lowerdir", lower_fd);
+
+	if (r == 0)
+		r = set_layer(fs_fd, "upperdir", layers->upper_fd);
+	if (r == 0)
+		r = set_layer(fs_fd, "workdir", layers->work_fd);
+	if (r < 0)
+		return rh_trace(r);
+	/* Directories of the host's copy can be renamed, as they can on a runner. */
+	(void)rh_sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "redirect_dir", "on");
+	/* It is thrown away: nobody waits for its disk when the container ends. */
+	(void)rh_sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, "volatile", NULL);
+	r = rh_sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL);
+	if (r < 0)
+		return rh_trace(r);
+	return rh_trace(rh_sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+}
+
+/* In a private copy of the namespace, with <state>/tool as working directory, which moved along. */
+static int attach_and_create(const struct layers *layers, int lower_fd)
+{
+	const struct mount_attr private = {.propagation = MS_PRIVATE};
+	int r = rh_sys_result(
+		syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)));
+
+	if (r < 0)
+		return rh_trace(r);
+
+	_cleanup_(rh_closep) int target_fd = make_dir(AT_FDCWD, "lower", 0700);
+
+	if (target_fd < 0)
+		return rh_trace(target_fd);
+	r = rh_sys_move_mount(lower_fd, target_fd);
+	return r < 0 ? rh_trace(r) : rh_trace(create(layers, lower_fd));
+}
+
+/* The copy of the namespace, and what was mounted in it, is gone when we are home again. */
+static int create_attached(const struct rh_home *home, const struct layers *layers, int lower_fd)
+{
+	int fd = -1;
+
+	if (fchdir(layers->tool_fd) < 0 || unshare(CLONE_NEWNS) < 0)
+		fd = -errno;
+	else
+		fd = attach_and_create(layers, lower_fd);
+	if (rh_home_return(home) < 0)
+		_exit(1); /* in a strange namespace nothing else may be done */
+	return rh_trace(fd);
+}
+
+int rh_overlay_try(const struct rh_overlay *overlay, enum rh_overlay_lower how)
+{
+	_cleanup_(close_layers) struct layers layers = {-1, -1, -1};
+	int r = make_layers(overlay, &layers);
+
+	if (r < 0)
+		return rh_trace(r);
+
+	_cleanup_(rh_closep) int lower_fd = rh_source_clone(
+		overlay->lower_fd, how == RH_OVERLAY_PLAIN ? -1 : overlay->userns_fd, true);
+
+	if (how == RH_OVERLAY_PLAIN)
+		return rh_trace(create(&layers, overlay->lower_fd));
+	if (lower_fd < 0)
+		return rh_trace(lower_fd);
+	if (how == RH_OVERLAY_DETACHED)
+		return rh_trace(create(&layers, lower_fd));
+	return rh_trace(create_attached(overlay->home, &layers, lower_fd));
+}
+
+int rh_overlay_make(const struct rh_overlay *overlay)
+{
+	static const enum rh_overlay_lower ways[] = {
+		RH_OVERLAY_DETACHED, RH_OVERLAY_ATTACHED, RH_OVERLAY_PLAIN};
+	size_t first = overlay->userns_fd >= 0 ? 0 : 2;
+	int r = 0;
+
+	for (size_t i = first; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		r = rh_overlay_try(overlay, ways[i]);
+		if (r != -EINVAL && r != -EOPNOTSUPP)
+			break;
+	}
+	return rh_trace(r);
+}

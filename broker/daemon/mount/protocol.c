@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Packets between the broker and its mount helpers: a fixed head, then strings, each ended by a
+ * NUL. An absent string is an empty one.
+ */
+
+#include "broker/daemon/mount/protocol.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define MAGIC       0x31544d52u /* "RMT1" */
+#define MAX_STRINGS 6
+
+struct head {
+	uint32_t magic;
+	uint16_t op;
+	uint16_t n_strings;
+	uint64_t seq;
+	int64_t worker_started_ms;
+	int32_t container_pid;
+	uint32_t runner_uid;
+	uint32_t runner_gid;
+	uint32_t step_uid;
+	uint32_t step_gid;
+	uint32_t id_map_base;
+	uint32_t scrub_workspace;
+	uint32_t reserved;
+};
+
+/* Strings of each operation; the bit of an optional one is set. */
+static const struct {
+	uint8_t n_strings;
+	uint8_t optional;
+	uint8_t helper;
+} shapes[RH_MOUNT_OPS] = {
+	[RH_MOUNT_ATTACH] = {6, 1 << 4, RH_MOUNT_HELPER_FAST},
+	[RH_MOUNT_RELEASE] = {2, 0, RH_MOUNT_HELPER_FAST},
+	[RH_MOUNT_MAKE_DIR] = {2, 0, RH_MOUNT_HELPER_FAST},
+	[RH_MOUNT_SWEEP] = {1, 0, RH_MOUNT_HELPER_SWEEP},
+	[RH_MOUNT_REMOVE_TREE] = {2, 0, RH_MOUNT_HELPER_SWEEP},
+};
+
+enum rh_mount_helper_kind rh_mount_op_helper(enum rh_mount_op op)
+{
+	return shapes[op].helper;
+}
+
+/* Where each string of a request lies, in the order of the packet. */
+static void strings_of(struct rh_mount_request *request, const char **ret[MAX_STRINGS])
+{
+	struct rh_mount_attach *attach = &request->attach;
+
+	switch (request->op) {
+	case RH_MOUNT_ATTACH:
+		ret[0] = &attach->root;
+		ret[1] = &attach->work;
+		ret[2] = &attach->repo;
+		ret[3] = &attach->workspace;
+		ret[4] = &attach->tool_cache;
+		ret[5] = &attach->state_dir;
+		break;
+	case RH_MOUNT_RELEASE:
+		ret[0] = &request->release.work;
+		ret[1] = &request->release.repo;
+		break;
+	default:
+		ret[0] = &request->dir.parent;
+		ret[1] = &request->dir.name;
+		break;
+	}
+}
+
+static void numbers_to_head(const struct rh_mount_request *request, struct head *head)
+{
+	const struct rh_mount_attach *attach = &request->attach;
+	const struct rh_mount_release *release = &request->release;
+
+	if (request->op == RH_MOUNT_ATTACH) {
+		head->worker_started_ms = attach->worker_started_ms;
+		head->container_pid = attach->container_pid;
+		head->runner_uid = attach->runner_uid;
+		head->runner_gid = attach->runner_gid;
+		head->step_uid = attach->step_uid;
+		head->step_gid = attach->step_gid;
+		head->id_map_base = attach->id_map_base;
+	} else if (request->op == RH_MOUNT_RELEASE) {
+		head->runner_uid = release->runner_uid;
+		head->runner_gid = release->runner_gid;
+		head->id_map_base = release->id_map_base;
+		head->scrub_workspace = release->scrub_workspace;
+	}
+}
+
+static void numbers_from_head(const struct head *head, struct rh_mount_request *request)
+{
+	if (request->op == RH_MOUNT_ATTACH) {
+		request->attach = (struct rh_mount_attach){
+			.worker_started_ms = head->worker_started_ms,
+			.container_pid = head->container_pid,
+			.runner_uid = head->runner_uid,
+			.runner_gid = head->runner_gid,
+			.step_uid = head->step_uid,
+			.step_gid = head->step_gid,
+			.id_map_base = head->id_map_base,
+		};
+	} else if (request->op == RH_MOUNT_RELEASE) {
+		request->release = (struct rh_mount_release){
+			.runner_uid = head->runner_uid,
+			.runner_gid = head->runner_gid,
+			.id_map_base = head->id_map_base,
+			.scrub_workspace = head->scrub_workspace != 0,
+		};
+	}
+}
+
+int rh_mount_request_encode(const struct rh_mount_request *request, uint8_t *buf, size_t size)
+{
+	struct rh_mount_request copy = *request;
+	const char **strings[MAX_STRINGS] = {NULL};
+	size_t n = sizeof(struct head);
+
+	if (request->op <= 0 || request->op >= RH_MOUNT_OPS)
+		return rh_origin(-EINVAL);
+	if (size < n)
+		return rh_origin(-EMSGSIZE);
+
+	struct head head = {
+		.magic = MAGIC,
+		.op = (uint16_t)request->op,
+		.n_strings = shapes[request->op].n_strings,
+		.seq = request->seq,
+	};
+
+	numbers_to_head(request, &head);
+	memcpy(buf, &head, sizeof(head));
+	strings_of(&copy, strings);
+	for (unsigned i = 0; i < head.n_strings; i++) {
+		const char *text = *strings[i] ? *strings[i] : "";
+		size_t length = strlen(text) + 1;
+
+		if (length == 1 && !(shapes[request->op].optional & 1 << i))
+			return rh_origin(-EINVAL);
+		if (length > PATH_MAX)
+			return rh_origin(-ENAMETOOLONG);
+		if (length > size - n)
+			return rh_origin(-EMSGSIZE);
+		memcpy(buf + n, text, length);
+		n += length;
+	}
+	return (int)n;
+}
+
+int rh_mount_request_decode(const uint8_t *buf, size_t size, struct rh_mount_request *ret_request)
+{
+	struct rh_mount_request request = {0};
+	const char **strings[MAX_STRINGS] = {NULL};
+	size_t at = sizeof(struct head);
+	struct head head;
+
+	if (size < sizeof(head) || size > RH_MOUNT_PACKET_MAX)
+		return rh_origin(-EBADMSG);
+	memcpy(&head, buf, sizeof(head));
+	if (head.magic != MAGIC || head.op == 0 || head.op >= RH_MOUNT_OPS || head.reserved != 0 ||
+		head.n_strings != shapes[head.op].n_strings || head.scrub_workspace > 1)
+		return rh_origin(-EBADMSG);
+	request.op = head.op;
+	request.seq = head.seq;
+	numbers_from_head(&head, &request);
+	strings_of(&request, strings);
+	for (unsigned i = 0; i < head.n_strings; i++) {
+		const char *text = (const char *)buf + at;
+		size_t length = strnlen(text, size - at);
+
+		if (length == size - at || length >= PATH_MAX)
+			return rh_origin(-EBADMSG);
+		if (length == 0 && !(shapes[head.op].optional & 1 << i))
+			return rh_origin(-EBADMSG);
+		*strings[i] = length > 0 ? text : NULL;
+		at += length + 1;
+	}
+	if (at != size)
+		return rh_origin(-EBADMSG);
+	*ret_request = request;
+	return 0;
+}
+
+void rh_mount_reply_seal(struct rh_mount_reply *reply)
+{
+	reply->magic = MAGIC;
+	reply->text[sizeof(reply->text) - 1] = '\0';
+}
+
+int rh_mount_reply_decode(const uint8_t *buf, size_t size, struct rh_mount_reply *ret_reply)
+{
+	struct rh_mount_reply reply;
+
+	if (size != sizeof(reply))
+		return rh_origin(-EBADMSG);
+	memcpy(&reply, buf, sizeof(reply));
+	if (reply.magic != MAGIC || reply.r > 0 || reply.r < -4095 ||
+		reply.text[sizeof(reply.text) - 1] != '\0' || reply.swapped_workspace > 1 ||
+		reply.id_mapped > 1 ||
+		(reply.kind != RH_MOUNT_PROGRESS && reply.kind != RH_MOUNT_DONE))
+		return rh_origin(-EBADMSG);
+	*ret_reply = reply;
+	return 0;
+}

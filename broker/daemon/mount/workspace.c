@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Workspaces: markers and the swap for a fresh one.
+ */
+
+#include "broker/daemon/mount/workspace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/daemon/mount/kernel.h"
+#include "broker/daemon/mount/tree.h"
+#include "runnerhub/cleanup.h"
+
+static void marker_name(const char *repo, char ret_name[NAME_MAX + 1])
+{
+	(void)snprintf(ret_name, NAME_MAX + 1, "leased-%.240s", repo);
+}
+
+static bool is_marked(const struct rh_ledger *ledger, const char *repo)
+{
+	char name[NAME_MAX + 1];
+	struct stat st;
+
+	marker_name(repo, name);
+	return fstatat(ledger->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int mark(const struct rh_ledger *ledger, const char *repo)
+{
+	char name[NAME_MAX + 1];
+
+	marker_name(repo, name);
+
+	int fd = openat(ledger->dir_fd, name,
+		O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return rh_origin(-errno);
+	rh_close(fd);
+	return 0;
+}
+
+void rh_workspace_unmark(const struct rh_ledger *ledger, const char *repo)
+{
+	char name[NAME_MAX + 1];
+
+	marker_name(repo, name);
+	/* If it stays, the workspace is swapped once more than needed. */
+	(void)unlinkat(ledger->dir_fd, name, 0);
+}
+
+/* It is a mount point of the host's and cannot be renamed: what is in it is deleted instead. */
+static int empty_in_place(const struct rh_ledger *ledger, const char *repo, const char *inner)
+{
+	_cleanup_(rh_closep) int fd = rh_sys_openat2(
+		ledger->work_fd, repo, O_PATH | O_DIRECTORY | O_NOFOLLOW, RH_BENEATH);
+	struct rh_tree_count count = {0};
+	char path[PATH_MAX];
+	int r = fd < 0 ? fd : rh_tree_empty(fd, &count);
+
+	if (r < 0)
+		return rh_trace(r);
+	(void)snprintf(path, sizeof(path), "%s/%s", repo, inner);
+
+	_cleanup_(rh_closep) int made = rh_ledger_ensure(ledger, path);
+
+	return made < 0 ? rh_trace(made) : 0;
+}
+
+/* The new one appears and the old one disappears in one step; the name always exists. */
+static int swap(const struct rh_ledger *ledger, const char *repo, const char *inner)
+{
+	int r = rh_ledger_build(ledger, inner);
+
+	if (r < 0)
+		return rh_trace(r);
+	r = rh_sys_rename(ledger->dir_fd, RH_LEDGER_NEW, ledger->work_fd, repo, RENAME_EXCHANGE);
+	if (r == 0)
+		return rh_trace(rh_ledger_trash(ledger, ledger->dir_fd, RH_LEDGER_NEW));
+	if (r == -EBUSY || r == -EXDEV)
+		return rh_trace(empty_in_place(ledger, repo, inner));
+	/* A file system that cannot exchange, or there was none. */
+	r = rh_ledger_trash(ledger, ledger->work_fd, repo);
+	if (r < 0 && r != -ENOENT)
+		return rh_trace(r);
+	return rh_trace(rh_sys_rename(ledger->dir_fd, RH_LEDGER_NEW, ledger->work_fd, repo, 0));
+}
+
+static int prepare(
+	const struct rh_ledger *ledger, const char *repo, const char *inner, bool *ret_swapped)
+{
+	char path[PATH_MAX];
+
+	*ret_swapped = is_marked(ledger, repo);
+	if (*ret_swapped) {
+		int r = swap(ledger, repo, inner);
+
+		if (r < 0)
+			return rh_trace(r);
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s", repo, inner);
+
+	_cleanup_(rh_closep) int fd = rh_ledger_ensure(ledger, path);
+
+	return fd < 0 ? rh_trace(fd) : rh_trace(mark(ledger, repo));
+}
+
+int rh_workspace_prepare(const struct rh_ledger *ledger, const char *repo, const char *inner,
+	bool *ret_swapped, struct rh_err *err)
+{
+	int r = prepare(ledger, repo, inner, ret_swapped);
+
+	if (r == -ELOOP || r == -ENOTDIR)
+		return rh_err_set(err, r,
+			"workspace %.200s/%.200s: something that is no directory, or a link, is in "
+			"its place; remove it",
+			ledger->work, repo);
+	if (r < 0)
+		return rh_err_set(err, r, "cannot prepare the workspace %.200s/%.200s: %s",
+			ledger->work, repo, strerror(-r));
+	return 0;
+}
+
+int rh_workspace_release(
+	const struct rh_ledger *ledger, const char *repo, bool scrub, struct rh_err *err)
+{
+	if (!is_marked(ledger, repo))
+		return 0;
+
+	int r = scrub ? swap(ledger, repo, repo) : 0;
+
+	if (r < 0)
+		return rh_err_set(err, r, "cannot scrub the workspace %.200s/%.200s: %s",
+			ledger->work, repo, strerror(-r));
+	rh_workspace_unmark(ledger, repo);
+	return 0;
+}

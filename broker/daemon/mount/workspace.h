@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A job's workspace, <work>/<repo>, and its marker in the ledger.
+ *
+ *   no marker ── attach ──▶ marked ── release: moved to the trash, empty one in its place ──▶ no
+ * marker │ └── attach again: nobody scrubbed it, so it is swapped first
+ *
+ * A workspace without a marker was not left by a job of ours: it is kept as it is.
+ */
+
+#include <stdbool.h>
+
+#include "broker/daemon/mount/ledger.h"
+#include "runnerhub/err.h"
+
+/**
+ * rh_workspace_prepare() - make the workspace fit for a job, and mark it
+ * @repo:  its directory below the work directory
+ * @inner: the workspace proper, relative to @repo
+ *
+ * Context: a helper process. Return: 0; negative errno with @err.
+ */
+int rh_workspace_prepare(const struct rh_ledger *ledger, const char *repo, const char *inner,
+	bool *ret_swapped, struct rh_err *err);
+
+/* The job that it was prepared for never ran. */
+void rh_workspace_unmark(const struct rh_ledger *ledger, const char *repo);
+
+/**
+ * rh_workspace_release() - the job has ended
+ * @scrub: swap it for an empty <repo>/<repo>, which may still be some process's working directory
+ *
+ * Does nothing if it has no marker. The marker goes last.
+ */
+int rh_workspace_release(
+	const struct rh_ledger *ledger, const char *repo, bool scrub, struct rh_err *err);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The parent of the mount helpers. It gets one byte (the kind) and one descriptor (the helper's end
+ * of its socket) a packet, kills the old helper of that kind, forks the new one. It reaps its
+ * children itself, so a number that it kills is always its child's.
+ */
+
+#include "broker/daemon/mount/zygote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/daemon/mount/helper.h"
+#include "broker/daemon/mount/kernel.h"
+#include "runnerhub/cleanup.h"
+
+static const char *const helper_names[RH_MOUNT_HELPERS] = {
+	[RH_MOUNT_HELPER_FAST] = "rh-mount",
+	[RH_MOUNT_HELPER_SWEEP] = "rh-sweep",
+};
+
+struct child {
+	pid_t pid; /* -1: none, or none that is left */
+	int pidfd;
+};
+
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* All that ended, also a helper that was killed and took its time. */
+static void reap(struct child children[RH_MOUNT_HELPERS])
+{
+	pid_t pid = -1;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		for (size_t i = 0; i < RH_MOUNT_HELPERS; i++) {
+			if (children[i].pid != pid)
+				continue;
+			rh_close(children[i].pidfd);
+			children[i] = (struct child){.pid = -1, .pidfd = -1};
+		}
+	}
+}
+
+/* The kind and the descriptor (-1: none came) of the next packet. Return: 0; -EPIPE: the end. */
+static int receive(int fd, uint8_t *ret_kind, int *ret_fd)
+{
+	uint8_t kind = RH_MOUNT_HELPERS;
+	struct iovec iov = {.iov_base = &kind, .iov_len = 1};
+	union control control;
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t n = -1;
+
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n <= 0)
+		return rh_origin(-EPIPE);
+
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	*ret_fd = -1;
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+		head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(head), sizeof(int));
+	*ret_kind = kind;
+	return 0;
+}
+
+static void spawn(struct child *child, uint8_t kind, int fd)
+{
+	pid_t self = getpid();
+
+	/* Not waited for: a dead disk may hold it. It is reaped when it ends. */
+	if (child->pid > 0)
+		(void)kill(child->pid, SIGKILL);
+	rh_close(child->pidfd);
+
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		rh_mount_process_init(helper_names[kind], &fd, self);
+		rh_mount_helper_main(fd, (enum rh_mount_helper_kind)kind);
+	}
+	*child = (struct child){.pid = pid, .pidfd = pid < 0 ? -1 : rh_sys_pidfd_open(pid)};
+}
+
+static _Noreturn void be_zygote(int fd)
+{
+	struct child children[RH_MOUNT_HELPERS] = {{-1, -1}, {-1, -1}};
+
+	for (;;) {
+		struct pollfd polls[1 + RH_MOUNT_HELPERS] = {{.fd = fd, .events = POLLIN}};
+		int helper_fd = -1;
+		uint8_t kind = 0;
+
+		for (size_t i = 0; i < RH_MOUNT_HELPERS; i++)
+			polls[i + 1] = (struct pollfd){.fd = children[i].pidfd, .events = POLLIN};
+		if (poll(polls, 1 + RH_MOUNT_HELPERS, -1) < 0)
+			continue;
+		reap(children);
+		if (!polls[0].revents)
+			continue;
+		if (receive(fd, &kind, &helper_fd) < 0)
+			_exit(0); /* its helpers are killed with it */
+		if (kind < RH_MOUNT_HELPERS && helper_fd >= 0)
+			spawn(&children[kind], kind, helper_fd);
+		rh_close(helper_fd);
+	}
+}
+
+int rh_zygote_fork(struct rh_zygote *ret_zygote)
+{
+	int pair[2] = {-1, -1};
+	pid_t self = getpid();
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return rh_origin(-errno);
+
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		rh_mount_process_init("rh-zygote", &pair[1], self);
+		be_zygote(pair[1]);
+	}
+
+	int r = pid < 0 ? rh_origin(-errno) : rh_sys_pidfd_open(pid);
+
+	(void)close(pair[1]);
+	if (r < 0) {
+		(void)close(pair[0]); /* it ends at the end of its socket */
+		if (pid > 0)
+			(void)waitpid(pid, NULL, 0);
+		return rh_trace(r);
+	}
+	*ret_zygote = (struct rh_zygote){.pid = pid, .pidfd = r, .fd = pair[0]};
+	return 0;
+}
+
+int rh_zygote_spawn(const struct rh_zygote *zygote, enum rh_mount_helper_kind kind, int *ret_fd)
+{
+	_cleanup_(rh_closep) int own = -1;
+	_cleanup_(rh_closep) int theirs = -1;
+	uint8_t byte = (uint8_t)kind;
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	union control control = {.bytes = {0}};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+	int pair[2] = {-1, -1};
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return rh_origin(-errno);
+	own = pair[0];
+	theirs = pair[1];
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(head), &theirs, sizeof(int));
+	if (fcntl(own, F_SETFL, O_NONBLOCK) < 0 ||
+		sendmsg(zygote->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return rh_origin(-errno);
+	*ret_fd = rh_steal_fd(&own);
+	return 0;
+}
+
+void rh_zygote_kill(const struct rh_zygote *zygote)
+{
+	if (zygote->pidfd >= 0)
+		(void)rh_sys_pidfd_signal(zygote->pidfd, SIGKILL); /* gone is as good */
+}
+
+void rh_zygote_reap(struct rh_zygote *zygote)
+{
+	if (zygote->pid > 0)
+		(void)waitpid(zygote->pid, NULL, 0);
+	rh_close(zygote->pidfd);
+	rh_close(zygote->fd);
+	*zygote = (struct rh_zygote)RH_ZYGOTE_INIT;
+}

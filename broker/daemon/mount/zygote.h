@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The parent of the mount helpers: forked from the broker while that has one thread only, it forks
+ * helpers then and later, when the broker has many.
+ */
+
+#include <sys/types.h>
+
+#include "broker/daemon/mount/protocol.h"
+#include "runnerhub/err.h"
+
+struct rh_zygote {
+	pid_t pid;
+	int pidfd;
+	int fd;
+};
+
+#define RH_ZYGOTE_INIT                           \
+	{                                        \
+		.pid = -1, .pidfd = -1, .fd = -1 \
+	}
+
+/* Context: single-threaded start-up. Return: 0; negative errno. */
+int rh_zygote_fork(struct rh_zygote *ret_zygote);
+
+/**
+ * rh_zygote_spawn() - a new helper
+ * @ret_fd: the broker's end of its socket, non-blocking
+ *
+ * The helper of that kind that there may be is killed.
+ * Context: any. Return: 0; negative errno: -EPIPE if the zygote is dead.
+ */
+int rh_zygote_spawn(const struct rh_zygote *zygote, enum rh_mount_helper_kind kind, int *ret_fd);
+
+/* Ends it and its helpers. The caller waits on @pidfd, then calls rh_zygote_reap(). */
+void rh_zygote_kill(const struct rh_zygote *zygote);
+void rh_zygote_reap(struct rh_zygote *zygote);
