@@ -71,7 +71,7 @@ with_lock() {
     shift
     mkdir -p "$RH_RUN"
     exec {fd}>"$RH_RUN/$name.lock"
-    if ! flock -n "$fd"; then
+    if ! flock -w 2 "$fd"; then
         say "waiting for another run ($name)"
         flock "$fd"
     fi
