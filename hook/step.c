@@ -159,12 +159,32 @@ static bool on_broker(struct step *step)
 	return true;
 }
 
-static void go(struct step *step)
+static void on_exit_message(struct step *step, const struct rh_wire_msg *msg)
 {
-	if (rh_wire_send(step->channel_fd, RH_WIRE_GO, NULL, 0, NULL, 0) < 0) {
-		drop(&step->channel_fd);
+	struct rh_wire_exit body;
+
+	memcpy(&body, msg->body, sizeof(body));
+	/* Nothing that did not run has succeeded. */
+	if (body.exit_code < 0 || body.exit_code > 255 ||
+		(body.exit_code == 0 && step->phase != PHASE_RUNNING)) {
+		rh_say("the agent reported an impossible status; the step counts as failed");
+		finish(step, RH_EXIT_FAILURE);
 		return;
 	}
+
+	const char *text = (const char *)msg->body + sizeof(body);
+	size_t size = msg->body_size - sizeof(body);
+
+	if (size > 0)
+		rh_say_text(text, size);
+	finish(step, body.exit_code);
+}
+
+static void go(struct step *step)
+{
+	/* If the agent has closed already, what it said before is read next. */
+	if (rh_wire_send(step->channel_fd, RH_WIRE_GO, NULL, 0, NULL, 0) < 0)
+		return;
 	step->phase = PHASE_RUNNING;
 	drop(&step->block_fd);
 	/* The step's streams are its own now: end of file must not wait for this process. */
@@ -181,6 +201,8 @@ static void on_offered_channel(struct step *step)
 		rh_wire_msg_close_fds(&msg);
 	if (r == 0 && msg.type == RH_WIRE_READY)
 		go(step);
+	else if (r == 0 && msg.type == RH_WIRE_EXIT && msg.body_size >= sizeof(struct rh_wire_exit))
+		on_exit_message(step, &msg); /* it cannot be taken, and the agent says why */
 	else
 		drop(&step->channel_fd);
 }
@@ -238,25 +260,6 @@ static void lost(struct step *step)
 	rh_say("the job's container went away while the step ran, so it counts as failed; "
 	       "see runnerhub jobs and the broker's log");
 	finish(step, RH_EXIT_FAILURE);
-}
-
-static void on_exit_message(struct step *step, const struct rh_wire_msg *msg)
-{
-	struct rh_wire_exit body;
-
-	memcpy(&body, msg->body, sizeof(body));
-	if (body.exit_code < 0 || body.exit_code > 255) {
-		rh_say("the agent reported an impossible status; the step counts as failed");
-		finish(step, RH_EXIT_FAILURE);
-		return;
-	}
-
-	const char *text = (const char *)msg->body + sizeof(body);
-	size_t size = msg->body_size - sizeof(body);
-
-	if (size > 0)
-		rh_say_text(text, size);
-	finish(step, body.exit_code);
 }
 
 static void on_running_channel(struct step *step)

@@ -29,6 +29,8 @@
  *     GO                                        (the program is started now, and only now)
  *     SIGNAL                                    EXIT
  *
+ * EXIT may come at any time, before GO and instead of READY too: the step cannot be run, its text
+ * says why. It is also how a program that cannot be executed is told ("X: command not found").
  * End of file on the channel before GO: the step was not run and may be sent again. After GO a lost
  * channel is a failed step, for the client; the agent then kills the step's process group.
  */
