@@ -62,15 +62,27 @@ engine_private_pid() {
         echo "$pid"
 }
 
+# What a killed dockerd leaves: pid files that it would believe, and perhaps its containerd.
+engine_clear() {
+    local own=$RH_RUN/docker/containerd pid
+    pid=$(cat "$own/containerd.pid" 2>/dev/null || :)
+    if pid_runs "$pid" containerd "$own"; then
+        end_pid "$pid" 10
+    fi
+    rm -f "$RH_RUN/docker.pid" "$engine_private_socket" "$own/containerd.pid" "$own"/*.sock
+}
+
 # engine_launch ARGUMENT…: dockerd in its own session, nothing of ours open in it
 engine_launch() {
-    rm -f "$RH_RUN/docker.pid" "$engine_private_socket"
+    engine_clear
+    # Not the machine's own configuration: it may name other places and contradict ours.
+    echo '{}' >"$RH_RUN/daemon.json"
     (
         close_fds
         cd /
         exec setsid dockerd --data-root "$RH_STATE/docker" --exec-root "$RH_RUN/docker" \
             --pidfile "$RH_RUN/docker.pid" --host "unix://$engine_private_socket" \
-            --config-file /dev/null "$@" </dev/null >>"$RH_STATE/dockerd.log" 2>&1
+            --config-file "$RH_RUN/daemon.json" "$@" </dev/null >>"$RH_STATE/dockerd.log" 2>&1
     ) &
     engine_child=$!
     wait_until 60 engine_up_or_dead && engine_answers "$engine_private_socket"
@@ -98,7 +110,7 @@ engine_start_private() {
         engine_launch --iptables=false --ip6tables=false && return 0
     fi
     tail -n 15 "$RH_STATE/dockerd.log" >&2
-    die "the private dockerd did not come up within 60 s"
+    die "the private dockerd did not come up"
 }
 
 # Installs dockerd if there is none, and makes sure that an engine answers.
