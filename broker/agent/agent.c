@@ -3,8 +3,8 @@
 /*
  * The agent put together. Its parts know each other downwards only:
  *
- *   listen ──▶ link ──▶ step ──▶ child ──▶ env, lookup
- *              │  │       └────▶ cgroup, filecmd
+ *   listen ──▶ link ──▶ step ──▶ spawn, child ──▶ lookup
+ *              │  │       └────▶ cgroup, env, filecmd, stepfds
  *   signals ───│──│──────▲
  *              ▼  ▼
  *          lease  reports
@@ -131,6 +131,8 @@ int rh_agent_run(const struct rh_agent_options *options)
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return rh_origin(-errno);
 	r = rh_loop_init(&agent->loop);
+	if (r == 0)
+		r = rh_steps_init(&agent->steps);
 	if (r == 0)
 		r = rh_signals_start(&agent->signals);
 	if (r == 0)

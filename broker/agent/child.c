@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * From the agent's fork to the step's program. The order matters: messages need standard error
- * first; the OOM score, foreign pipes and ids need root; directory and program are looked at as
- * the step's user; pending signals are taken last, when their dispositions are right.
+ * From the agent's fork to the step's program. The order matters: the OOM score, foreign pipes and
+ * ids need root; directory and program are looked at as the step's user; pending signals are taken
+ * last, when their dispositions are right.
  */
 
 #include "broker/agent/child.h"
@@ -11,11 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,21 +58,16 @@ void rh_image_init(struct rh_image *image, char *const *environ)
 	}
 }
 
-_printf_(2, 3) static _Noreturn void fail(int status, const char *fmt, ...)
+_printf_(3, 4) static _Noreturn void fail(
+	const struct rh_child *child, int status, const char *fmt, ...)
 {
-	char line[PATH_MAX + 256];
+	struct rh_failure *failure = child->failure;
 	va_list ap;
 
 	va_start(ap, fmt);
-	int n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
+	(void)vsnprintf(failure->text, sizeof(failure->text), fmt, ap); /* may be cut */
 	va_end(ap);
-	if (n >= (int)sizeof(line) - 1)
-		n = (int)sizeof(line) - 2;
-	if (n > 0) {
-		line[n] = '\n';
-		/* Nobody is left to tell if this fails too. */
-		(void)rh_write_all(STDERR_FILENO, line, (size_t)n + 1);
-	}
+	failure->status = status;
 	_exit(status);
 }
 
@@ -77,7 +75,7 @@ static void take_stdio(const struct rh_child *child)
 {
 	for (int i = 0; i < 3; i++) {
 		if (dup2(child->stdio[i], i) < 0)
-			fail(STATUS_FAILED, "runnerhub: cannot set up descriptor %d: %s", i,
+			fail(child, STATUS_FAILED, "runnerhub: cannot set up descriptor %d: %s", i,
 				strerror(errno));
 	}
 }
@@ -113,7 +111,7 @@ static void set_oom_score(const struct rh_child *child)
 
 	/* Otherwise the kernel might choose the agent, and with it the whole job. */
 	if (fd < 0 || rh_write_all(fd, text, (size_t)n) < 0)
-		fail(STATUS_FAILED, "runnerhub: cannot set the step's OOM score: %s",
+		fail(child, STATUS_FAILED, "runnerhub: cannot set the step's OOM score: %s",
 			strerror(errno));
 }
 
@@ -133,19 +131,25 @@ static void set_limits(const struct rh_child *child)
 	(void)umask((mode_t)(header->umask & 0777));
 }
 
-static void become_user(const struct rh_user *user)
+static void become_user(const struct rh_child *child)
 {
+	const struct rh_user *user = child->user;
+
 	if (setgroups(user->n_groups, user->groups) < 0 ||
 		setresgid(user->gid, user->gid, user->gid) < 0 ||
 		setresuid(user->uid, user->uid, user->uid) < 0)
-		fail(STATUS_FAILED, "runnerhub: cannot become uid %u, gid %u: %s",
+		fail(child, STATUS_FAILED, "runnerhub: cannot become uid %u, gid %u: %s",
 			(unsigned)user->uid, (unsigned)user->gid, strerror(errno));
+	/* A change of ids lets the kernel make the memory dumpable again, and it is the agent's. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 }
 
-static void enter_directory(const char *cwd)
+static void enter_directory(const struct rh_child *child)
 {
+	const char *cwd = child->block->cwd;
+
 	if (chdir(*cwd ? cwd : "/") < 0)
-		fail(STATUS_FAILED, "cd: %s: %s", cwd, strerror(errno));
+		fail(child, STATUS_FAILED, "cd: %s: %s", cwd, strerror(errno));
 }
 
 /* Ignored signals stay ignored, as an exec on the runner would have it; the rest is default. */
@@ -161,66 +165,66 @@ static void set_signals(uint64_t ignored)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void fail_exec(const char *asked, const char *path)
+static _Noreturn void fail_exec(const struct rh_child *child, const char *path)
 {
 	switch (errno) {
 	case ENOENT:
 		/* The file is there: what is not is its interpreter or loader. */
 		if (access(path, F_OK) == 0)
-			fail(STATUS_NOT_FOUND, "%s: cannot execute: required file not found", path);
-		fail(STATUS_NOT_FOUND, "%s: No such file or directory", asked);
+			fail(child, STATUS_NOT_FOUND, "%s: cannot execute: required file not found",
+				path);
+		fail(child, STATUS_NOT_FOUND, "%s: No such file or directory", child->block->path);
 	case E2BIG:
-		fail(STATUS_NOT_EXECUTABLE,
+		fail(child, STATUS_NOT_EXECUTABLE,
 			"%s: Argument list too long: arguments and environment are larger than the "
 			"kernel allows",
 			path);
 	case ENOEXEC:
-		fail(STATUS_NOT_EXECUTABLE, "%s: cannot execute: Exec format error", path);
+		fail(child, STATUS_NOT_EXECUTABLE, "%s: cannot execute: Exec format error", path);
 	default:
-		fail(STATUS_NOT_EXECUTABLE, "%s: %s", path, strerror(errno));
+		fail(child, STATUS_NOT_EXECUTABLE, "%s: %s", path, strerror(errno));
 	}
 }
 
-static _Noreturn void execute(const struct rh_child *child)
+/* Writes what to execute. */
+static void find_program(const struct rh_child *child, char ret_path[PATH_MAX])
 {
+	const char *asked = child->block->path;
+	const char *slash = strrchr(asked, '/');
+	struct rh_lookup lookup = {
+		.path = asked,
+		.step_path = rh_env_get(child->env, "PATH"),
+		.image_path = rh_env_image_path(child->image->environ),
+	};
+
+	switch (rh_lookup_program(&lookup, ret_path)) {
+	case 0:
+		return;
+	case -EACCES:
+		fail(child, STATUS_NOT_EXECUTABLE, "%s: Permission denied", ret_path);
+	case -ENAMETOOLONG:
+		fail(child, STATUS_NOT_EXECUTABLE, "%.64s: File name too long", asked);
+	default:
+		fail(child, STATUS_NOT_FOUND, "%s: command not found", slash ? slash + 1 : asked);
+	}
+}
+
+int rh_child_run(void *arg)
+{
+	const struct rh_child *child = arg;
 	const struct rh_block *block = child->block;
-	char **env = rh_env_compose(child->image->environ, block, child->user);
 	char *path_alone[] = {block->path, NULL};
 	char path[PATH_MAX];
 
-	if (!env)
-		fail(STATUS_FAILED, "runnerhub: out of memory");
-
-	struct rh_lookup lookup = {
-		.path = block->path,
-		.step_path = rh_env_get(env, "PATH"),
-		.image_path = rh_env_image_path(child->image->environ),
-	};
-	const char *slash = strrchr(block->path, '/');
-
-	switch (rh_lookup_program(&lookup, path)) {
-	case 0:
-		break;
-	case -EACCES:
-		fail(STATUS_NOT_EXECUTABLE, "%s: Permission denied", path);
-	case -ENAMETOOLONG:
-		fail(STATUS_NOT_EXECUTABLE, "%.64s…: File name too long", block->path);
-	default:
-		fail(STATUS_NOT_FOUND, "%s: command not found", slash ? slash + 1 : block->path);
-	}
-	set_signals(block->header->sig_ignored);
-	(void)execve(path, block->argv[0] ? block->argv : path_alone, env);
-	fail_exec(block->path, path);
-}
-
-_Noreturn void rh_child_run(const struct rh_child *child)
-{
 	(void)setsid(); /* a fresh child leads no group, so it cannot fail */
 	take_stdio(child);
 	set_oom_score(child);
 	own_pipes(child->user);
 	set_limits(child);
-	become_user(child->user);
-	enter_directory(child->block->cwd);
-	execute(child);
+	become_user(child);
+	enter_directory(child);
+	find_program(child, path);
+	set_signals(block->header->sig_ignored);
+	(void)execve(path, block->argv[0] ? block->argv : path_alone, child->env);
+	fail_exec(child, path);
 }

@@ -7,6 +7,7 @@
 
 #include <sys/resource.h>
 
+#include "broker/agent/spawn.h"
 #include "broker/agent/users.h"
 #include "runnerhub/block.h"
 
@@ -17,13 +18,6 @@ struct rh_image {
 	struct rlimit nofile; /* as the container came; the agent may have raised its own */
 };
 
-struct rh_child {
-	const struct rh_image *image;
-	const struct rh_user *user;
-	const struct rh_block *block;
-	int stdio[3]; /* none of them is 0, 1 or 2 */
-};
-
 /**
  * rh_image_init() - look at the container
  * @environ: borrowed for ever
@@ -32,13 +26,23 @@ struct rh_child {
  */
 void rh_image_init(struct rh_image *image, char *const *environ);
 
+struct rh_child {
+	const struct rh_image *image;
+	const struct rh_user *user;
+	const struct rh_block *block;
+	char *const *env; /* as composed */
+	struct rh_failure *failure;
+	int stdio[3]; /* none of them is 0, 1 or 2 */
+};
+
 /**
  * rh_child_run() - become the step
+ * @arg: struct rh_child
  *
- * Whatever fails is told on the step's standard error, in words that a shell would use, and is the
- * exit status: 127 not found, 126 found but not executed, 1 anything else. Only this process can
- * wait for a slow reader or file system, never the agent.
+ * What fails is written to the failure, in words that a shell would use, and is the exit status:
+ * 127 not found, 126 found but not executed, 1 anything else. Nothing is written to the step's own
+ * streams: the client prints it, so that a slow reader stops nobody else.
  *
- * Context: the forked child, all signals blocked.
+ * Context: a child of rh_spawn(), all signals blocked. Does not return.
  */
-_Noreturn void rh_child_run(const struct rh_child *child);
+int rh_child_run(void *arg);

@@ -93,6 +93,7 @@ char **rh_env_compose(char *const *image, const struct rh_block *block, const st
 		free(home);
 		return NULL;
 	}
+	/* The two that rh_env_free() frees. */
 	env[n++] = path;
 	env[n++] = home;
 	for (; *image; image++) {
@@ -105,4 +106,13 @@ char **rh_env_compose(char *const *image, const struct rh_block *block, const st
 			env[n++] = *p;
 	}
 	return env;
+}
+
+void rh_env_free(char **env)
+{
+	if (!env)
+		return;
+	free(env[0]);
+	free(env[1]);
+	free((void *)env);
 }

@@ -21,8 +21,8 @@ const char *rh_env_image_path(char *const *image);
  * @block: the step's
  * @user:  whose home is HOME if neither the step nor the image names one
  *
- * Context: the forked child, which never frees the result: its strings are those of @image and
- * @block, but for PATH and HOME.
- * Return: NULL-terminated; NULL if memory is short.
+ * The result's strings are those of @image and @block, which must outlive it, but for PATH and
+ * HOME. Return: NULL-terminated; NULL if memory is short.
  */
 char **rh_env_compose(char *const *image, const struct rh_block *block, const struct rh_user *user);
+void rh_env_free(char **env);

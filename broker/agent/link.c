@@ -44,11 +44,14 @@ void rh_link_flush(struct rh_link *link)
 		return;
 
 	int r = send_reports(link);
+	bool is_full = r == -EAGAIN;
 
-	/* Wait for room only while there is something to send. */
-	if (r == 0 || r == -EAGAIN)
-		r = rh_loop_change(
-			link->loop, link->fd, r == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT, &link->source);
+	if (is_full)
+		r = 0;
+	if (r == 0 && is_full != link->is_full)
+		r = rh_loop_change(link->loop, link->fd, is_full ? EPOLLIN | EPOLLOUT : EPOLLIN,
+			&link->source);
+	link->is_full = is_full;
 	if (r < 0)
 		rh_link_close(link);
 }
@@ -162,6 +165,7 @@ void rh_link_take(struct rh_link *link, int fd)
 	rh_link_close(link);
 	link->fd = fd;
 	link->greeted = false;
+	link->is_full = false;
 	link->source = (struct rh_source){.on_event = on_link, .arg = link};
 	if (rh_loop_add(link->loop, fd, EPOLLIN, &link->source) < 0)
 		rh_close(rh_steal_fd(&link->fd));

@@ -21,6 +21,7 @@ struct rh_link {
 	struct rh_source source;
 	int fd; /* -1: no broker */
 	bool greeted; /* it said HELLO: reports may go */
+	bool is_full; /* reports wait for room in the socket */
 };
 
 /* Takes over a checked connection; an older one is closed. */

@@ -11,12 +11,14 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker/agent/env.h"
 #include "broker/agent/stepfds.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/clock.h"
@@ -42,6 +44,7 @@ static void release_start(struct rh_step *step)
 		rh_close(step->stdio[i]);
 		step->stdio[i] = -1;
 	}
+	rh_env_free(rh_steal(&step->env));
 	rh_block_free(rh_steal(&step->block));
 }
 
@@ -58,8 +61,14 @@ static void release(struct rh_step *step)
 	release_start(step);
 	release_channel(step);
 	rh_filecmds_deinit(&step->files);
+	free(rh_steal(&step->failure));
 	step->all->n--;
 	move(step, RH_STEP_FREE);
+}
+
+int rh_steps_init(struct rh_steps *steps)
+{
+	return rh_trace(rh_spawner_init(&steps->spawner));
 }
 
 void rh_steps_deinit(struct rh_steps *steps)
@@ -68,6 +77,7 @@ void rh_steps_deinit(struct rh_steps *steps)
 		if (steps->slots[i].state != RH_STEP_FREE)
 			release(&steps->slots[i]);
 	}
+	rh_spawner_deinit(&steps->spawner);
 }
 
 /* EXIT on a channel. It has room: at most READY went before. A client that is gone hears nothing.
@@ -75,7 +85,7 @@ void rh_steps_deinit(struct rh_steps *steps)
 static void send_exit(int channel_fd, int exit_code, uint32_t flags, const char *text)
 {
 	struct rh_wire_exit exit = {.exit_code = exit_code, .flags = flags};
-	uint8_t body[sizeof(exit) + 512];
+	uint8_t body[RH_WIRE_BODY_MAX];
 	size_t text_size = strnlen(text, sizeof(body) - sizeof(exit));
 
 	memcpy(body, &exit, sizeof(exit));
@@ -104,32 +114,58 @@ static void give_up(struct rh_step *step, const char *text)
 	release(step);
 }
 
-static void start(struct rh_step *step)
+/* Makes a line of what may hold a job's own names; a client shows only valid text. */
+static char *make_line(const char *text)
 {
-	struct rh_child child = {
-		.image = step->all->image,
-		.user = &step->all->lease->user,
-		.block = step->block,
-		.stdio = {step->stdio[0], step->stdio[1], step->stdio[2]},
-	};
+	size_t size = strlen(text);
+	bool valid = rh_wire_text_valid(text, size, false);
+	char *line = malloc(size + 2);
+
+	if (!line)
+		return NULL;
+	for (size_t i = 0; i < size; i++)
+		line[i] = valid || (text[i] >= ' ' && text[i] <= '~') ? text[i] : '?';
+	line[size] = '\n';
+	line[size + 1] = '\0';
+	return line;
+}
+
+/* Ends a step whose process could not be made. */
+static void give_up_start(struct rh_step *step, int r)
+{
 	char text[256];
 
+	(void)snprintf(text, sizeof(text), "runnerhub: cannot start the step's process: %s%s\n",
+		strerror(-r),
+		r == -EAGAIN ? " (the container's limit of processes is reached; raise `pids` of "
+			       "its profile)"
+			     : "");
+	give_up(step, text);
+}
+
+static void start(struct rh_step *step)
+{
+	struct rh_steps *steps = step->all;
+	struct rh_child child = {
+		.image = steps->image,
+		.user = &steps->lease->user,
+		.block = step->block,
+		.env = step->env,
+		.failure = steps->spawner.failure,
+		.stdio = {step->stdio[0], step->stdio[1], step->stdio[2]},
+	};
+
 	step->go_us = rh_now_us();
-	step->pid = fork();
-	if (step->pid == 0)
-		rh_child_run(&child);
+	step->pid = rh_spawn(&steps->spawner, rh_child_run, &child);
 	if (step->pid < 0) {
-		(void)snprintf(text, sizeof(text),
-			"runnerhub: cannot start the step's process: %s%s\n", strerror(errno),
-			errno == EAGAIN ? " (the container's limit of processes is reached; raise "
-					  "`pids` of its profile)"
-					: "");
-		give_up(step, text);
+		give_up_start(step, step->pid);
 		return;
 	}
 	move(step, RH_STEP_RUNNING);
 	release_start(step);
-	step->oom_kills = rh_cgroup_oom_kills(step->all->cgroup);
+	if (steps->spawner.failure->status != 0)
+		step->failure = make_line(steps->spawner.failure->text);
+	step->oom_kills = rh_cgroup_oom_kills(steps->cgroup);
 }
 
 static void relay(struct rh_step *step, const struct rh_wire_msg *msg)
@@ -163,9 +199,7 @@ static void client_lost(struct rh_step *step)
 	}
 	release_channel(step);
 	step->flags |= RH_WIRE_STEP_CLIENT_LOST;
-	/* The group is there once the child has called setsid(2); before, there is only itself. */
-	(void)kill(step->pid, SIGKILL);
-	(void)kill(-step->pid, SIGKILL);
+	(void)kill(-step->pid, SIGKILL); /* its own group since before its program */
 }
 
 static void on_channel(void *arg, uint32_t events)
@@ -213,11 +247,27 @@ static void refuse(struct rh_steps *steps, const struct rh_wire_step_ref *ref, i
 		steps->on_ended(steps->arg, &ended);
 }
 
-/* Takes everything a step needs into its slot. @fds are taken in any case. */
-static void admit(struct rh_step *step, uint64_t id, struct rh_step_fds *fds)
+/* Makes ready everything that need not wait for GO. */
+static int prepare(struct rh_step *step, int block_fd)
 {
-	struct rh_steps *steps = step->all;
+	const struct rh_steps *steps = step->all;
+	int r = rh_block_map(block_fd, &step->block);
 
+	if (r < 0)
+		return rh_trace(r);
+	step->env = rh_env_compose(steps->image->environ, step->block, &steps->lease->user);
+	if (!step->env)
+		return rh_origin(-ENOMEM);
+	r = rh_filecmds_init(&step->files, step->block->envp);
+	if (r < 0)
+		return rh_trace(r);
+	return rh_trace(rh_loop_add(steps->loop, step->channel_fd, EPOLLIN, &step->source));
+}
+
+/* Fills a free slot. READY goes first, so that the client wakes up meanwhile. */
+static void admit(
+	struct rh_steps *steps, struct rh_step *step, uint64_t id, struct rh_step_fds *fds)
+{
 	*step = (struct rh_step){
 		.all = steps,
 		.source = {.on_event = on_channel, .arg = step},
@@ -228,23 +278,15 @@ static void admit(struct rh_step *step, uint64_t id, struct rh_step_fds *fds)
 	};
 	move(step, RH_STEP_READY);
 	steps->n++;
-
-	int r = rh_block_map(fds->block, &step->block);
-
-	if (r == 0)
-		r = rh_filecmds_init(&step->files, step->block->envp);
-	if (r == 0)
-		r = rh_loop_add(steps->loop, step->channel_fd, EPOLLIN, &step->source);
-	if (r < 0) {
-		char text[128];
-
-		(void)snprintf(
-			text, sizeof(text), "runnerhub: cannot take the step: %s\n", strerror(-r));
-		give_up(step, text);
+	if (rh_wire_send(step->channel_fd, RH_WIRE_READY, NULL, 0, NULL, 0) < 0) {
+		give_up(step, NULL);
 		return;
 	}
-	if (rh_wire_send(step->channel_fd, RH_WIRE_READY, NULL, 0, NULL, 0) < 0)
-		give_up(step, NULL);
+
+	int r = prepare(step, fds->block);
+
+	if (r < 0)
+		give_up_start(step, r);
 }
 
 int rh_steps_accept(struct rh_steps *steps, struct rh_wire_msg *msg)
@@ -278,8 +320,7 @@ int rh_steps_accept(struct rh_steps *steps, struct rh_wire_msg *msg)
 			"runnerhub: too many steps at once in this container; wait for some to "
 			"end\n");
 	} else {
-		step->all = steps;
-		admit(step, ref.step, &fds);
+		admit(steps, step, ref.step, &fds);
 	}
 	return 0;
 }
@@ -319,13 +360,15 @@ void rh_step_ended(struct rh_step *step, int status, const struct rusage *usage)
 	const struct rh_cgroup *cgroup = step->all->cgroup;
 	char text[384] = "";
 
-	if (ended.exit_code != 0 && rh_cgroup_oom_kills(cgroup) > step->oom_kills) {
+	if (ended.exit_code != 0 && !step->failure &&
+		rh_cgroup_oom_kills(cgroup) > step->oom_kills) {
 		step->flags |= RH_WIRE_STEP_OOM;
 		rh_cgroup_explain_oom(cgroup, text, sizeof(text));
 	}
 	rh_filecmds_sweep(&step->files);
 	if (step->channel_fd >= 0)
-		send_exit(step->channel_fd, ended.exit_code, step->flags, text);
+		send_exit(step->channel_fd, ended.exit_code, step->flags,
+			step->failure ? step->failure : text);
 	report(step, &ended);
 	release(step);
 }

@@ -22,6 +22,7 @@
 #include "broker/agent/filecmd.h"
 #include "broker/agent/lease.h"
 #include "broker/agent/loop.h"
+#include "broker/agent/spawn.h"
 #include "runnerhub/block.h"
 #include "runnerhub/wire.h"
 
@@ -43,8 +44,10 @@ struct rh_step {
 	int channel_fd; /* -1 once the client is gone */
 	int stdio[3]; /* until it runs */
 	struct rh_block *block; /* until it runs */
+	char **env; /* until it runs */
 	struct rh_filecmds files;
 	pid_t pid; /* of the main process, which leads session and group; while it runs */
+	char *failure; /* why its program was not executed, or NULL */
 	uint32_t flags; /* RH_WIRE_STEP_… */
 	bool terminated; /* SIGTERM was relayed: nothing of the group may outlive it */
 	int64_t go_us;
@@ -60,9 +63,12 @@ struct rh_steps {
 	void *arg;
 	uint64_t last_id; /* largest seen: none at or below it starts again */
 	uint32_t n;
+	struct rh_spawner spawner;
 	struct rh_step slots[RH_STEPS_MAX];
 };
 
+/* The fields up to @arg are the caller's to set. Return: 0; negative errno. */
+int rh_steps_init(struct rh_steps *steps);
 /* Closes what steps hold; their processes are left alone. */
 void rh_steps_deinit(struct rh_steps *steps);
 
