@@ -47,25 +47,41 @@ static void close_job(struct job *job)
 	rh_ledger_close(&job->ledger);
 }
 
+static int check_agent_dir(int agent_fd, const struct job *job, struct rh_err *err)
+{
+	if (agent_fd >= 0)
+		return 0;
+	return rh_err_set(err, agent_fd,
+		"process %d is not the container that was meant, or it was leased before",
+		(int)job->attach->container_pid);
+}
+
 /* The container: its namespace, and the proof that it is the one that is meant. */
 static int find_container(struct job *job, struct rh_err *err)
 {
+	_cleanup_(rh_closep) int root_fd = -1;
 	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/socket", job->attach->state_dir);
 
-	job->ns_fd = rh_inside_open(job->home, job->attach->container_pid);
+	job->ns_fd = rh_inside_open(job->home, job->attach->container_pid, &root_fd);
 	if (job->ns_fd == -ESRCH)
 		return rh_err_set(err, -ESRCH, "the container is gone");
+	if (job->ns_fd == -EXDEV)
+		return rh_err_set(err, -EXDEV, "process %d is on the host, not in a container",
+			(int)job->attach->container_pid);
 	if (job->ns_fd < 0)
 		return rh_err_set(err, job->ns_fd, "the container's mount namespace: %s",
 			strerror(-job->ns_fd));
-
-	int n = snprintf(path, sizeof(path), "%s/socket", job->attach->state_dir);
-
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return rh_err_set(err, -ENAMETOOLONG, "the state directory's path is too long");
 	if (lstat(path, &job->agent_dir) < 0)
 		return rh_err_set(err, -errno, "%.300s: %s", path, strerror(errno));
-	return 0;
+
+	/* Before anything is done for it; in its namespace it is looked at once more. */
+	const struct rh_inside outside = {.root_fd = root_fd};
+	_cleanup_(rh_closep) int agent_fd = rh_inside_agent_dir(&outside, &job->agent_dir);
+
+	return rh_trace(check_agent_dir(agent_fd, job, err));
 }
 
 static int make_plan(struct job *job, struct rh_err *err)
@@ -240,11 +256,9 @@ static int visit(const struct job *job, struct rh_inside *inside, struct rh_err 
 
 	_cleanup_(rh_closep) int agent_fd = rh_inside_agent_dir(inside, &job->agent_dir);
 
-	if (agent_fd < 0)
-		return rh_err_set(err, agent_fd,
-			"process %d is not the container that was meant, or it was leased before",
-			(int)job->attach->container_pid);
-	r = put_all(job, inside, err);
+	r = check_agent_dir(agent_fd, job, err);
+	if (r == 0)
+		r = put_all(job, inside, err);
 	if (r < 0)
 		return rh_trace(r);
 	r = rh_inside_detach(agent_fd);

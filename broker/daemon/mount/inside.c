@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +47,7 @@ int rh_home_return(const struct rh_home *home)
 	return 0;
 }
 
-int rh_inside_open(const struct rh_home *home, pid_t pid)
+int rh_inside_open(const struct rh_home *home, pid_t pid, int *ret_root_fd)
 {
 	_cleanup_(rh_closep) int pidfd = rh_sys_pidfd_open(pid);
 	char path[64];
@@ -61,15 +62,22 @@ int rh_inside_open(const struct rh_home *home, pid_t pid)
 
 	if (fd < 0)
 		return rh_origin(errno == ENOENT ? -ESRCH : -errno);
-	/* Still alive, so the number was its own when the path was opened. */
-	int r = rh_sys_pidfd_signal(pidfd, 0);
+	(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
 
-	if (r < 0)
-		return rh_trace(r);
+	_cleanup_(rh_closep) int root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root_fd < 0)
+		return rh_origin(errno == ENOENT ? -ESRCH : -errno);
+	/* Not dead yet, so the number was its own when the path was opened. */
+	struct pollfd dead = {.fd = pidfd, .events = POLLIN};
+
+	if (poll(&dead, 1, 0) != 0)
+		return rh_origin(-ESRCH);
 	if (fstat(fd, &other) < 0 || fstat(home->ns_fd, &own) < 0)
 		return rh_origin(-errno);
 	if (own.st_ino == other.st_ino && own.st_dev == other.st_dev)
 		return rh_origin(-EXDEV);
+	*ret_root_fd = rh_steal_fd(&root_fd);
 	return rh_steal_fd(&fd);
 }
 

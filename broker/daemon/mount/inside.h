@@ -29,11 +29,11 @@ int rh_home_return(const struct rh_home *home);
 
 /**
  * rh_inside_open() - the mount namespace of a process
+ * @ret_root_fd: its root directory, O_PATH
  *
- * A process that shares the helper's own is refused.
- * Return: descriptor; -ESRCH: it is gone; negative errno.
+ * Return: descriptor; -ESRCH: it is gone; -EXDEV: it shares the helper's own namespace.
  */
-int rh_inside_open(const struct rh_home *home, pid_t pid);
+int rh_inside_open(const struct rh_home *home, pid_t pid, int *ret_root_fd);
 
 struct rh_inside {
 	int root_fd; /* the container's, after setns(2) */

@@ -90,7 +90,7 @@ int rh_ledger_trash(const struct rh_ledger *ledger, int dir_fd, const char *name
 	return rh_trace(rh_sys_rename(dir_fd, name, ledger->trash_fd, to, 0));
 }
 
-/* Makes one directory of the runner's in a directory that only root can write, and opens it. */
+/* Makes one directory of the runner's, best where only root can write, and opens it. */
 static int make_owned(const struct rh_ledger *ledger, int dir_fd, const char *name)
 {
 	if (mkdirat(dir_fd, name, 0755) < 0)
@@ -116,25 +116,31 @@ static const char *split(const char *path, char ret_name[NAME_MAX + 1])
 	return path[length] ? path + length + 1 : NULL;
 }
 
-int rh_ledger_build(const struct rh_ledger *ledger, const char *inner)
+/* Makes @name in @dir_fd, @inner in that, and so on. */
+static int make_chain(
+	const struct rh_ledger *ledger, int dir_fd, const char *name, const char *inner)
 {
-	char name[NAME_MAX + 1];
-	int r = rh_ledger_trash(ledger, ledger->dir_fd, RH_LEDGER_NEW);
-
-	if (r < 0 && r != -ENOENT)
-		return rh_trace(r);
-
-	_cleanup_(rh_closep) int fd = make_owned(ledger, ledger->dir_fd, RH_LEDGER_NEW);
+	_cleanup_(rh_closep) int fd = make_owned(ledger, dir_fd, name);
+	char part[NAME_MAX + 1];
 
 	while (fd >= 0 && inner) {
-		inner = split(inner, name);
+		inner = split(inner, part);
 
-		int next = make_owned(ledger, fd, name);
+		int next = make_owned(ledger, fd, part);
 
 		(void)close(fd);
 		fd = next;
 	}
 	return fd < 0 ? rh_trace(fd) : 0;
+}
+
+int rh_ledger_build(const struct rh_ledger *ledger, const char *inner)
+{
+	int r = rh_ledger_trash(ledger, ledger->dir_fd, RH_LEDGER_NEW);
+
+	if (r < 0 && r != -ENOENT)
+		return rh_trace(r);
+	return rh_trace(make_chain(ledger, ledger->dir_fd, RH_LEDGER_NEW, inner));
 }
 
 static int open_beneath(int dir_fd, const char *path)
@@ -149,6 +155,10 @@ static int put_new(const struct rh_ledger *ledger, int dir_fd, const char *name,
 
 	if (r == 0)
 		r = rh_sys_rename(ledger->dir_fd, RH_LEDGER_NEW, dir_fd, name, RENAME_NOREPLACE);
+	if (r == -EINVAL) /* a file system without the flag */
+		r = rh_sys_rename(ledger->dir_fd, RH_LEDGER_NEW, dir_fd, name, 0);
+	if (r == -EXDEV) /* the host has mounted something in between */
+		r = make_chain(ledger, dir_fd, name, inner);
 	/* Somebody was faster; what is there now is opened, whatever it is. */
 	return r == -EEXIST ? 0 : rh_trace(r);
 }

@@ -102,8 +102,18 @@ static int create(const struct layers *layers, int lower_fd)
 	return rh_trace(rh_sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
 }
 
-/* In a private copy of the namespace, with <state>/tool as working directory, which moved along. */
-static int attach_and_create(const struct layers *layers, int lower_fd)
+static int open_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? rh_origin(-errno) : fd;
+}
+
+/*
+ * In a private copy of the namespace, with <state>/tool as working directory, which moved along:
+ * layers must be of the namespace in which the overlay is made, so they are opened anew.
+ */
+static int attach_and_create(int lower_fd)
 {
 	const struct mount_attr private = {.propagation = MS_PRIVATE};
 	int r = rh_sys_result(
@@ -117,18 +127,29 @@ static int attach_and_create(const struct layers *layers, int lower_fd)
 	if (target_fd < 0)
 		return rh_trace(target_fd);
 	r = rh_sys_move_mount(lower_fd, target_fd);
-	return r < 0 ? rh_trace(r) : rh_trace(create(layers, lower_fd));
+	if (r < 0)
+		return rh_trace(r);
+
+	_cleanup_(close_layers) struct layers layers = {
+		.tool_fd = -1,
+		.upper_fd = open_dir("upper"),
+		.work_fd = open_dir("work"),
+	};
+
+	if (layers.upper_fd < 0 || layers.work_fd < 0)
+		return rh_trace(layers.upper_fd < 0 ? layers.upper_fd : layers.work_fd);
+	return rh_trace(create(&layers, lower_fd));
 }
 
 /* The copy of the namespace, and what was mounted in it, is gone when we are home again. */
-static int create_attached(const struct rh_home *home, const struct layers *layers, int lower_fd)
+static int create_attached(const struct rh_home *home, int tool_fd, int lower_fd)
 {
 	int fd = -1;
 
-	if (fchdir(layers->tool_fd) < 0 || unshare(CLONE_NEWNS) < 0)
+	if (fchdir(tool_fd) < 0 || unshare(CLONE_NEWNS) < 0)
 		fd = -errno;
 	else
-		fd = attach_and_create(layers, lower_fd);
+		fd = attach_and_create(lower_fd);
 	if (rh_home_return(home) < 0)
 		_exit(1); /* in a strange namespace nothing else may be done */
 	return rh_trace(fd);
@@ -151,7 +172,7 @@ int rh_overlay_try(const struct rh_overlay *overlay, enum rh_overlay_lower how)
 		return rh_trace(lower_fd);
 	if (how == RH_OVERLAY_DETACHED)
 		return rh_trace(create(&layers, lower_fd));
-	return rh_trace(create_attached(overlay->home, &layers, lower_fd));
+	return rh_trace(create_attached(overlay->home, layers.tool_fd, lower_fd));
 }
 
 int rh_overlay_make(const struct rh_overlay *overlay)

@@ -14,7 +14,7 @@
 #define RH_TEMP_SLACK_MS 2000
 
 /* How long a helper works on one _temp before it leaves the rest for the next time. */
-#define RH_TEMP_BUDGET_MS 3000
+#define RH_TEMP_BUDGET_MS 1500
 
 /**
  * rh_temp_clear_old() - move to the trash what was there before the Worker

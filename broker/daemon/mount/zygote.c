@@ -27,27 +27,25 @@ static const char *const helper_names[RH_MOUNT_HELPERS] = {
 	[RH_MOUNT_HELPER_SWEEP] = "rh-sweep",
 };
 
-struct child {
-	pid_t pid; /* -1: none, or none that is left */
-	int pidfd;
-};
-
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
+static void on_child(int signal)
+{
+	/* It interrupts ppoll(2), that is all. */
+}
+
 /* All that ended, also a helper that was killed and took its time. */
-static void reap(struct child children[RH_MOUNT_HELPERS])
+static void reap(pid_t helpers[RH_MOUNT_HELPERS])
 {
 	pid_t pid = -1;
 
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
 		for (size_t i = 0; i < RH_MOUNT_HELPERS; i++) {
-			if (children[i].pid != pid)
-				continue;
-			rh_close(children[i].pidfd);
-			children[i] = (struct child){.pid = -1, .pidfd = -1};
+			if (helpers[i] == pid)
+				helpers[i] = -1;
 		}
 	}
 }
@@ -82,14 +80,13 @@ static int receive(int fd, uint8_t *ret_kind, int *ret_fd)
 	return 0;
 }
 
-static void spawn(struct child *child, uint8_t kind, int fd)
+static pid_t spawn(pid_t old, uint8_t kind, int fd)
 {
 	pid_t self = getpid();
 
 	/* Not waited for: a dead disk may hold it. It is reaped when it ends. */
-	if (child->pid > 0)
-		(void)kill(child->pid, SIGKILL);
-	rh_close(child->pidfd);
+	if (old > 0)
+		(void)kill(old, SIGKILL);
 
 	pid_t pid = fork();
 
@@ -97,29 +94,35 @@ static void spawn(struct child *child, uint8_t kind, int fd)
 		rh_mount_process_init(helper_names[kind], &fd, self);
 		rh_mount_helper_main(fd, (enum rh_mount_helper_kind)kind);
 	}
-	*child = (struct child){.pid = pid, .pidfd = pid < 0 ? -1 : rh_sys_pidfd_open(pid)};
+	return pid;
 }
 
 static _Noreturn void be_zygote(int fd)
 {
-	struct child children[RH_MOUNT_HELPERS] = {{-1, -1}, {-1, -1}};
+	const struct sigaction interrupt = {.sa_handler = on_child};
+	pid_t helpers[RH_MOUNT_HELPERS] = {-1, -1};
+	sigset_t none;
+	sigset_t child;
 
+	/* The signal comes while ppoll(2) waits, and at no other time. */
+	(void)sigemptyset(&none);
+	(void)sigemptyset(&child);
+	(void)sigaddset(&child, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &child, NULL);
+	(void)sigaction(SIGCHLD, &interrupt, NULL);
 	for (;;) {
-		struct pollfd polls[1 + RH_MOUNT_HELPERS] = {{.fd = fd, .events = POLLIN}};
+		struct pollfd readable = {.fd = fd, .events = POLLIN};
 		int helper_fd = -1;
 		uint8_t kind = 0;
+		int n = ppoll(&readable, 1, NULL, &none);
 
-		for (size_t i = 0; i < RH_MOUNT_HELPERS; i++)
-			polls[i + 1] = (struct pollfd){.fd = children[i].pidfd, .events = POLLIN};
-		if (poll(polls, 1 + RH_MOUNT_HELPERS, -1) < 0)
-			continue;
-		reap(children);
-		if (!polls[0].revents)
+		reap(helpers);
+		if (n <= 0)
 			continue;
 		if (receive(fd, &kind, &helper_fd) < 0)
 			_exit(0); /* its helpers are killed with it */
 		if (kind < RH_MOUNT_HELPERS && helper_fd >= 0)
-			spawn(&children[kind], kind, helper_fd);
+			helpers[kind] = spawn(helpers[kind], kind, helper_fd);
 		rh_close(helper_fd);
 	}
 }
