@@ -16,12 +16,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "broker/agent/signals.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/err.h"
 #include "runnerhub/fd.h"
+
+#define INHERITED_FD_MAX 1024
 
 struct rh_agent {
 	struct rh_loop loop;
@@ -89,9 +92,17 @@ static void wire_up(struct rh_agent *agent, const struct rh_agent_options *optio
 	};
 }
 
-/* Steps get their streams as 0 to 2, so the agent's own descriptors must lie above. */
-static int fill_stdio(void)
+/*
+ * Steps get their streams as 0 to 2, so the agent's own descriptors must lie above. What else a
+ * container runtime left open is none of a job's.
+ */
+static int tidy_descriptors(void)
 {
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, 0) < 0) {
+		/* Before Linux 5.9. */
+		for (int fd = STDERR_FILENO + 1; fd < INHERITED_FD_MAX; fd++)
+			rh_close(fd);
+	}
 	for (;;) {
 		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -115,7 +126,7 @@ int rh_agent_run(const struct rh_agent_options *options)
 	agent->root_fd = -1;
 	wire_up(agent, options);
 
-	int r = fill_stdio();
+	int r = tidy_descriptors();
 
 	if (r < 0)
 		return rh_trace(r);

@@ -134,17 +134,23 @@ void rig_start(struct rig *rig)
 	ck_assert_int_eq(rig_lease(rig->broker, &rig->job, getuid(), getgid()), RH_WIRE_LEASED);
 }
 
-void rig_stop(struct rig *rig)
+void rig_clean(struct rig *rig)
 {
 	char command[64];
+
+	rh_close(rig->broker);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+void rig_stop(struct rig *rig)
+{
 	int status = 0;
 
 	ck_assert_int_eq(kill(rig->agent, SIGTERM), 0);
 	ck_assert_int_eq(waitpid(rig->agent, &status, 0), rig->agent);
 	ck_assert_int_eq(status, 0);
-	rh_close(rig->broker);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
-	ck_assert_int_eq(system(command), 0);
+	rig_clean(rig);
 }
 
 struct rh_block_spec rig_sh(char *argv[4], const char *script)
@@ -216,6 +222,15 @@ void rig_signal(const struct rig_step *step, int signal_number)
 		rh_wire_send(step->channel, RH_WIRE_SIGNAL, &body, sizeof(body), NULL, 0), 0);
 }
 
+void rig_close(struct rig_step *step)
+{
+	rh_close(step->channel);
+	rh_close(step->in);
+	rh_close(step->out);
+	rh_close(step->err);
+	*step = (struct rig_step){.channel = -1, .in = -1, .out = -1, .err = -1};
+}
+
 static void read_all(int fd, char *text, size_t size)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
@@ -264,18 +279,16 @@ void rig_finish(struct rig *rig, struct rig_step *step, struct rig_result *ret_r
 
 	ck_assert_int_eq(
 		rh_wire_send(rig->broker, RH_WIRE_STEP_ACK, &ref, sizeof(ref), NULL, 0), 0);
-	rh_close(step->channel);
-	rh_close(step->in);
-	rh_close(step->out);
-	rh_close(step->err);
+	rig_close(step);
 }
 
 void rig_run(struct rig *rig, const struct rh_block_spec *spec, struct rig_result *ret_result)
 {
 	struct rig_step step = rig_go(rig, spec, false);
+	uint64_t id = step.id;
 
 	rig_finish(rig, &step, ret_result);
-	ck_assert_uint_eq(ret_result->report.step, step.id);
+	ck_assert_uint_eq(ret_result->report.step, id);
 }
 
 void rig_run_sh(struct rig *rig, const char *script, struct rig_result *ret_result)

@@ -49,6 +49,9 @@ void rig_start_agent(struct rig *rig, bool (*from_host)(uid_t uid, pid_t pid));
 /* Stops it as the host would and asserts that it ends well. */
 void rig_stop(struct rig *rig);
 
+/* Removes its files; for tests that end it in another way. */
+void rig_clean(struct rig *rig);
+
 int rig_connect(const struct rig *rig);
 /* HELLO, and the STATE that answers it. */
 struct rh_wire_state rig_hello(int broker);
@@ -68,6 +71,8 @@ struct rig_step rig_send(struct rig *rig, const struct rh_block_spec *spec, bool
 /* The same, READY and GO too. */
 struct rig_step rig_go(struct rig *rig, const struct rh_block_spec *spec, bool with_stdin);
 void rig_signal(const struct rig_step *step, int signal_number);
+/* Closes the client's side. */
+void rig_close(struct rig_step *step);
 /* Waits for EXIT, end of both outputs and the report, acknowledges it, closes all. */
 void rig_finish(struct rig *rig, struct rig_step *step, struct rig_result *ret_result);
 /* All of it. */
