@@ -16,7 +16,11 @@ IMAGE_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # What decides an image's content. A change of it makes a new one.
 image_recipe() {
     case $1 in
-        debian) declare -f image_tree_debian && echo "${IMAGE_DEBIAN_PACKAGES[*]}" ;;
+        debian)
+            declare -f image_tree_debian
+            echo "${IMAGE_DEBIAN_PACKAGES[*]}"
+            cat "$NODE_DIR/modules"
+            ;;
         *) declare -f "image_tree_$1" image_tree_busybox && dpkg-query -W busybox-static musl ;;
     esac | sha256sum | cut -c 1-16
 }
@@ -42,6 +46,7 @@ image_tree_debian() {
         { tail -n 15 "$RH_CACHE/debootstrap.log" >&2 && return 1; }
     find "$tree"/{dev,var/log,var/cache/apt,var/lib/apt/lists,usr/share/{doc,man,locale}} \
         -mindepth 1 -delete
+    xargs -r cp --parents -t "$tree" <"$NODE_DIR/modules"
 }
 
 image_tree_busybox() {

@@ -3,7 +3,8 @@
 #
 # A node for runner directories: <cache>/node/bin/node, made once from Debian's (or whichever) nodejs
 # package. A job's container runs it, so it must need nothing but glibc and libstdc++ there: the
-# libraries that Debian links it to are put beside it, and its run path says so.
+# libraries that Debian links it to are put beside it, and its run path says so. Debian's reads some
+# of its own modules from /usr/share/nodejs; <cache>/node/modules lists them for the images.
 
 NODE_DIR=$RH_CACHE/node
 
@@ -42,12 +43,14 @@ node_make() {
             patchelf --force-rpath --set-rpath "\$ORIGIN" "$library"
         done
     fi
+    cat "$work"/bin/node "$work"/lib/* 2>/dev/null |
+        { grep -aoE '/usr/share/nodejs/[A-Za-z0-9@_./-]+\.js' || :; } | sort -u >"$work/modules"
     "$work/bin/node" -e 'process.exit(process.version ? 0 : 1)' || return 1
     mv -T "$work" "$NODE_DIR"
 }
 
 node_ready_locked() {
-    [ -x "$NODE_DIR/bin/node" ] && return 0
+    [ -f "$NODE_DIR/modules" ] && return 0
     rm -rf "$RH_CACHE"/node "$RH_CACHE"/node.*
     have node || need_packages nodejs
     say "making a node that runs in containers"

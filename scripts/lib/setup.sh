@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# The set-up that demo, test, bench and with-runnerhub share: packages, engine, images, node. Each
+# The set-up that demo, test, bench and with-runnerhub share: packages, engine, node, images. Each
 # part looks first and does only what is missing, so that it costs half a second when all is there.
 
 # shellcheck source=scripts/lib/common.sh
@@ -10,15 +10,15 @@
 . "$RH_TOP/scripts/lib/packages.sh"
 # shellcheck source=scripts/lib/engine.sh
 . "$RH_TOP/scripts/lib/engine.sh"
-# shellcheck source=scripts/lib/images.sh
-. "$RH_TOP/scripts/lib/images.sh"
 # shellcheck source=scripts/lib/node.sh
 . "$RH_TOP/scripts/lib/node.sh"
+# shellcheck source=scripts/lib/images.sh
+. "$RH_TOP/scripts/lib/images.sh"
 
 setup_all() {
     need_root
     with_lock packages need_packages "${PACKAGES_RUN[@]}"
     engine_ready
-    images_ready
     node_ready
+    images_ready
 }
