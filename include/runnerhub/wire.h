@@ -147,7 +147,8 @@ struct rh_wire_msg {
 	uint32_t body_size;
 	int n_fds;
 	int fds[RH_WIRE_FDS_MAX];
-	uint8_t body[RH_WIRE_BODY_MAX + 1]; /* always NUL-terminated behind body_size */
+	/* Aligned for every body struct; always NUL-terminated behind body_size. */
+	_Alignas(8) uint8_t body[RH_WIRE_BODY_MAX + 1];
 };
 
 #define RH_WIRE_E_EOF   1 /* the peer has closed */

@@ -9,6 +9,7 @@
  */
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define RH_TEST_MAIN(name, ...)                                             \
@@ -42,3 +43,12 @@
 			tcase_add_test(case_, tests_[i_]);                         \
 		suite_add_tcase(suite, case_);                                     \
 	} while (0)
+
+/* Removes a test's own directory with all that is in it. */
+static inline void rh_test_remove_tree(const char *dir)
+{
+	char command[512];
+
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	ck_assert_int_eq(system(command), 0); /* NOLINT(cert-env33-c): a fixed command of a test */
+}
