@@ -25,7 +25,7 @@
 
 #include "runnerhub/cleanup.h"
 
-#define MIB (1024u * 1024u)
+#define MIB (UINT64_C(1) << 20)
 
 /* Version 1 says "no limit" by a huge number: LONG_MAX rounded down to a page. */
 #define CGROUP_V1_UNLIMITED (UINT64_C(1) << 60)

@@ -38,13 +38,13 @@
 
 static const char oom_score_file[] = "/proc/self/oom_score_adj";
 
-void rh_image_init(struct rh_image *image, char *const *environ)
+void rh_image_init(struct rh_image *image, char *const *envp)
 {
 	char text[32];
 	ssize_t n = rh_read_file_at(AT_FDCWD, oom_score_file, text, sizeof(text));
 	long own = n > 0 ? strtol(text, NULL, 10) : 0;
 
-	*image = (struct rh_image){.environ = environ};
+	*image = (struct rh_image){.environ = envp};
 	image->oom_score_min = own < 0 ? 1 : (int)(own < OOM_SCORE_MAX ? own + 1 : OOM_SCORE_MAX);
 
 	if (getrlimit(RLIMIT_NOFILE, &image->nofile) < 0)
@@ -65,6 +65,7 @@ _printf_(3, 4) static _Noreturn void fail(
 	va_list ap;
 
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line above, lost over files */
 	(void)vsnprintf(failure->text, sizeof(failure->text), fmt, ap); /* may be cut */
 	va_end(ap);
 	failure->status = status;

@@ -20,11 +20,11 @@ struct rh_image {
 
 /**
  * rh_image_init() - look at the container
- * @environ: borrowed for ever
+ * @envp: the image's environment, borrowed for ever
  *
  * Raises the agent's own limit of open files as far as it may.
  */
-void rh_image_init(struct rh_image *image, char *const *environ);
+void rh_image_init(struct rh_image *image, char *const *envp);
 
 struct rh_child {
 	const struct rh_image *image;

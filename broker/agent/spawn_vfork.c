@@ -24,8 +24,8 @@
 #include "broker/agent/spawn.h"
 #include "runnerhub/err.h"
 
-#define SPAWN_STACK_SIZE (256u * 1024)
-#define SPAWN_GUARD_SIZE (64u * 1024) /* a whole page, whatever its size */
+#define SPAWN_STACK_SIZE ((size_t)256 * 1024)
+#define SPAWN_GUARD_SIZE ((size_t)64 * 1024) /* a whole page, whatever its size */
 
 int rh_spawner_init(struct rh_spawner *spawner)
 {

@@ -123,10 +123,12 @@ static char *make_line(const char *text)
 
 	if (!line)
 		return NULL;
-	for (size_t i = 0; i < size; i++)
-		line[i] = valid || (text[i] >= ' ' && text[i] <= '~') ? text[i] : '?';
-	line[size] = '\n';
-	line[size + 1] = '\0';
+	memcpy(line, text, size);
+	for (size_t i = 0; !valid && i < size; i++) {
+		if (line[i] < ' ' || line[i] > '~')
+			line[i] = '?';
+	}
+	memcpy(line + size, "\n", 2);
 	return line;
 }
 

@@ -136,11 +136,8 @@ void rig_start(struct rig *rig)
 
 void rig_clean(struct rig *rig)
 {
-	char command[64];
-
 	rh_close(rig->broker);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", rig->dir);
-	ck_assert_int_eq(system(command), 0);
+	rh_test_remove_tree(rig->dir);
 }
 
 void rig_stop(struct rig *rig)

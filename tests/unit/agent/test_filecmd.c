@@ -44,12 +44,9 @@ static void make_tree(void)
 
 static void remove_tree(void)
 {
-	char command[64];
-
 	rh_filecmds_deinit(&files);
 	(void)close(dir_fd);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
+	rh_test_remove_tree(dir);
 }
 
 static void make_file(const char *name)

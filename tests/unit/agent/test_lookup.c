@@ -47,10 +47,7 @@ static void make_tree(void)
 
 static void remove_tree(void)
 {
-	char command[64];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0);
+	rh_test_remove_tree(dir);
 }
 
 static int find(const char *path, const char *step_path, const char *image_path)

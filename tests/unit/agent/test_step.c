@@ -102,7 +102,7 @@ START_TEST(the_process_is_as_the_block_says)
 	spec.umask = 027;
 	spec.cwd = "/tmp";
 	spec.oom_score_adj = 321;
-	spec.stack_soft = 4096 * 1024;
+	spec.stack_soft = UINT64_C(4096) * 1024;
 	spec.sig_ignored = UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGUSR1 - 1);
 	rig_run(&rig, &spec, &result);
 	ck_assert_str_eq(result.out,
@@ -228,7 +228,8 @@ static void run_with_env(size_t size)
 	argv[1] = NULL;
 	spec.path = "/bin/true";
 	spec.envp = envp;
-	spec.stack_soft = 64u * 1024 * 1024; /* three quarters of _STK_LIM count then: 6 MiB */
+	spec.stack_soft =
+		UINT64_C(64) * 1024 * 1024; /* three quarters of _STK_LIM count then: 6 MiB */
 	rig_run(&rig, &spec, &result);
 }
 
