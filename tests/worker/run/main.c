@@ -4,10 +4,12 @@
  */
 
 #include <getopt.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/files.h"
 #include "common/text.h"
@@ -269,6 +271,8 @@ int main(int argc, char **argv)
 	struct rh_err err = {0};
 	int code = parse(argc, argv, &c);
 
+	/* What we were started with is no business of the Listener and its jobs. */
+	(void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (code >= 0)
 		return code;
 	if (c.make_runner) {

@@ -89,8 +89,12 @@ static void on_line(struct rh_report *report, int number, struct json_object *ev
 	if (rh_json_len(log) < LOG_LINES_MAX)
 		(void)json_object_array_add(log, rh_must(json_object_new_string(text)));
 	show_header(report, number);
-	if (!report->quiet)
-		(void)printf("    %s\n", text);
+	for (const char *at = text; !report->quiet && at;) {
+		size_t n = strcspn(at, "\n");
+
+		(void)printf("    %.*s\n", (int)n, at);
+		at = at[n] ? at + n + 1 : NULL;
+	}
 }
 
 static void on_step(struct rh_report *report, int number, struct json_object *event)
@@ -100,8 +104,7 @@ static void on_step(struct rh_report *report, int number, struct json_object *ev
 	json_object_object_del(step, "e");
 	rh_json_set_ref(step, "log", rh_json_get(live_step(report, number), "log"));
 	(void)json_object_array_add(rh_json_get(report->job, "steps"), step);
-	if (strcmp(rh_json_str(event, "conclusion", ""), "skipped") != 0)
-		show_header(report, number);
+	show_header(report, number);
 	(void)fflush(stdout);
 }
 

@@ -276,6 +276,16 @@ static void print_details(struct rh_step *step, struct json_object *inputs)
 	rh_record_line(step->record, "##[endgroup]");
 }
 
+/* A local action may use remote ones: they are downloaded now, in the middle of the job. */
+static int fetch_late(struct rh_step *step, struct rh_action *action, struct rh_err *err)
+{
+	if (step->stage != RH_STAGE_MAIN || !action->local || !rh_action_is_composite(action))
+		return 0;
+	rh_record_line(step->record, "Prepare all required actions");
+	rh_record_line(step->record, "Getting action download info");
+	return rh_action_fetch_nested(step->job, action, step->record, 0, err);
+}
+
 int rh_action_run(struct rh_step *step, struct rh_err *err)
 {
 	const char *uses = rh_json_str(step->def, "uses", NULL);
@@ -295,7 +305,9 @@ int rh_action_run(struct rh_step *step, struct rh_err *err)
 			uses);
 	rh_json_set_str(step->github, "action_repository", action.repository);
 	rh_json_set_str(step->github, "action_ref", action.ref);
-	r = evaluate_inputs(step, &action, &inputs, err);
+	r = fetch_late(step, &action, err);
+	if (!r)
+		r = evaluate_inputs(step, &action, &inputs, err);
 	if (r)
 		return r;
 	rh_job_write_event(step->job);

@@ -96,24 +96,12 @@ static int evaluate_outputs(struct rh_step *step, struct rh_scope *scope,
 	return r;
 }
 
-/* A local action may use remote ones: they are downloaded now, in the middle of the job. */
-static int fetch(struct rh_step *step, const struct rh_action *action, struct rh_err *err)
-{
-	struct rh_action copy = *action;
-
-	if (step->stage != RH_STAGE_MAIN || !action->local)
-		return 0;
-	return rh_action_fetch_nested(step->job, &copy, step->record, 0, err);
-}
-
 int rh_composite_run(struct rh_step *step, const struct rh_action *action,
 	struct json_object *inputs, struct rh_err *err)
 {
 	struct rh_scope *scope = rh_scope_new(step->job, step->scope, step->context_name);
-	int r = fetch(step, action, err);
+	int r = 0;
 
-	if (r)
-		return r;
 	scope->result = RH_RESULT_SUCCESS;
 	rh_json_merge(scope->inputs, inputs);
 	rh_json_merge(scope->env, step->scope->env);

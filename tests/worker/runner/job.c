@@ -412,6 +412,13 @@ static void complete(struct rh_job *job, struct json_object *before)
 	struct rh_expr_env env = rh_step_expr(step, &contexts);
 	int r = rh_template_strings(rh_json_get(job->message, "outputs"), &env, &outputs, &err);
 
+	if (!r && json_object_object_length(outputs)) {
+		rh_record_line(step->record, "Evaluate and set job outputs");
+		json_object_object_foreach (outputs, name, value) {
+			(void)value;
+			rh_record_printf(step->record, "Set output '%s'", name);
+		}
+	}
 	rh_orphan_sweep(job, before, step->record);
 	rh_job_tear_down(job, step->record);
 	end_runner_step(step, r, &err);
