@@ -239,7 +239,8 @@ static const char *kind_of(const struct rh_step *step)
 /* Runs one step of the job's own level, with a log record of its own. Consumes it. */
 static void run_step(struct rh_step *step)
 {
-	rh_json_merge(step->env, step->job->env);
+	if (!step->hook)
+		rh_json_merge(step->env, step->job->env);
 	rh_step_name(step);
 	step->record = rh_record_new(&step->job->log, step->display);
 	rh_step_execute(step);

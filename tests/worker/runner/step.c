@@ -142,6 +142,9 @@ static int evaluate_env(struct rh_step *step, struct rh_err *err)
 {
 	_cleanup_(rh_json_putp) struct json_object *contexts = NULL;
 
+	if (step->hook)
+		return 0; /* a hook sees nothing of the job's environment */
+
 	rh_json_merge(step->env, step->job->env);
 	rh_json_merge(step->env, step->scope->env);
 
