@@ -154,8 +154,12 @@ static int send_to_helper(struct rh_mount_channel *channel, const struct rh_moun
 			return rh_trace(r);
 	}
 
-	ssize_t n = send(
-		channel->link->fd, pending->packet, pending->size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	const struct rh_mount_link *link = channel->link;
+
+	if (!link)
+		return rh_origin(-EPIPE);
+
+	ssize_t n = send(link->fd, pending->packet, pending->size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	return n < 0 ? rh_origin(-errno) : 0;
 }

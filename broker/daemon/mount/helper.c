@@ -26,7 +26,7 @@
 #include "runnerhub/clock.h"
 
 /* A sweep that goes on for longer leaves the rest for the next one: others wait too. */
-#define SWEEP_MAX_MS      (10 * 60 * 1000)
+#define SWEEP_MAX_MS      INT64_C(600000)
 #define PROGRESS_EVERY_MS 500
 
 struct helper {

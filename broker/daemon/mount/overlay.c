@@ -47,29 +47,29 @@ static int make_dir(int dir_fd, const char *name, mode_t mode)
 	return fd < 0 ? rh_origin(-errno) : fd;
 }
 
-/* The root of an overlay looks like its upper directory: that gets the lower one's mode. */
-static int make_layers(const struct rh_overlay *overlay, struct layers *ret_layers)
+/*
+ * The root of an overlay looks like its upper directory: that gets the lower one's mode. @layers is
+ * its owner's to close, also on failure.
+ */
+static int make_layers(const struct rh_overlay *overlay, struct layers *layers)
 {
-	_cleanup_(close_layers) struct layers layers = {-1, -1, -1};
 	struct rh_tree_count count = {0};
 	struct stat lower;
 	int r = rh_tree_delete(overlay->state_fd, TOOL_DIR, &count);
 
 	if (r < 0)
 		return rh_trace(r);
-	layers.tool_fd = make_dir(overlay->state_fd, TOOL_DIR, 0700);
-	if (layers.tool_fd < 0)
-		return rh_trace(layers.tool_fd);
-	layers.upper_fd = make_dir(layers.tool_fd, "upper", 0755);
-	layers.work_fd = make_dir(layers.tool_fd, "work", 0700);
-	if (layers.upper_fd < 0 || layers.work_fd < 0)
-		return rh_trace(layers.upper_fd < 0 ? layers.upper_fd : layers.work_fd);
+	layers->tool_fd = make_dir(overlay->state_fd, TOOL_DIR, 0700);
+	if (layers->tool_fd < 0)
+		return rh_trace(layers->tool_fd);
+	layers->upper_fd = make_dir(layers->tool_fd, "upper", 0755);
+	layers->work_fd = make_dir(layers->tool_fd, "work", 0700);
+	if (layers->upper_fd < 0 || layers->work_fd < 0)
+		return rh_trace(layers->upper_fd < 0 ? layers->upper_fd : layers->work_fd);
 	if (fstat(overlay->lower_fd, &lower) < 0 ||
-		fchown(layers.upper_fd, overlay->uid, overlay->gid) < 0 ||
-		fchmod(layers.upper_fd, lower.st_mode & 01777) < 0)
+		fchown(layers->upper_fd, overlay->uid, overlay->gid) < 0 ||
+		fchmod(layers->upper_fd, lower.st_mode & 01777) < 0)
 		return rh_origin(-errno);
-	*ret_layers = layers;
-	layers = (struct layers){-1, -1, -1};
 	return 0;
 }
 

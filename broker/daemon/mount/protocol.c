@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #define MAGIC       0x31544d52u /* "RMT1" */
@@ -30,17 +31,22 @@ struct head {
 	uint32_t reserved;
 };
 
-/* Strings of each operation; the bit of an optional one is set. */
+#define AT(member) offsetof(struct rh_mount_request, member)
+
+/* Each operation's strings, in the order of the packet; the bit of an optional one is set. */
 static const struct {
 	uint8_t n_strings;
 	uint8_t optional;
 	uint8_t helper;
+	size_t offsets[MAX_STRINGS];
 } shapes[RH_MOUNT_OPS] = {
-	[RH_MOUNT_ATTACH] = {6, 1 << 4, RH_MOUNT_HELPER_FAST},
-	[RH_MOUNT_RELEASE] = {2, 0, RH_MOUNT_HELPER_FAST},
-	[RH_MOUNT_MAKE_DIR] = {2, 0, RH_MOUNT_HELPER_FAST},
-	[RH_MOUNT_SWEEP] = {1, 0, RH_MOUNT_HELPER_SWEEP},
-	[RH_MOUNT_REMOVE_TREE] = {2, 0, RH_MOUNT_HELPER_SWEEP},
+	[RH_MOUNT_ATTACH] = {6, 1 << 4, RH_MOUNT_HELPER_FAST,
+		{AT(attach.root), AT(attach.work), AT(attach.repo), AT(attach.workspace),
+			AT(attach.tool_cache), AT(attach.state_dir)}},
+	[RH_MOUNT_RELEASE] = {2, 0, RH_MOUNT_HELPER_FAST, {AT(release.work), AT(release.repo)}},
+	[RH_MOUNT_MAKE_DIR] = {2, 0, RH_MOUNT_HELPER_FAST, {AT(dir.parent), AT(dir.name)}},
+	[RH_MOUNT_SWEEP] = {1, 0, RH_MOUNT_HELPER_SWEEP, {AT(dir.parent)}},
+	[RH_MOUNT_REMOVE_TREE] = {2, 0, RH_MOUNT_HELPER_SWEEP, {AT(dir.parent), AT(dir.name)}},
 };
 
 enum rh_mount_helper_kind rh_mount_op_helper(enum rh_mount_op op)
@@ -48,29 +54,17 @@ enum rh_mount_helper_kind rh_mount_op_helper(enum rh_mount_op op)
 	return shapes[op].helper;
 }
 
-/* Where each string of a request lies, in the order of the packet. */
-static void strings_of(struct rh_mount_request *request, const char **ret[MAX_STRINGS])
+static const char *get_string(const struct rh_mount_request *request, unsigned i)
 {
-	struct rh_mount_attach *attach = &request->attach;
+	const char *text = NULL;
 
-	switch (request->op) {
-	case RH_MOUNT_ATTACH:
-		ret[0] = &attach->root;
-		ret[1] = &attach->work;
-		ret[2] = &attach->repo;
-		ret[3] = &attach->workspace;
-		ret[4] = &attach->tool_cache;
-		ret[5] = &attach->state_dir;
-		break;
-	case RH_MOUNT_RELEASE:
-		ret[0] = &request->release.work;
-		ret[1] = &request->release.repo;
-		break;
-	default:
-		ret[0] = &request->dir.parent;
-		ret[1] = &request->dir.name;
-		break;
-	}
+	memcpy(&text, (const char *)request + shapes[request->op].offsets[i], sizeof(text));
+	return text;
+}
+
+static void set_string(struct rh_mount_request *request, unsigned i, const char *text)
+{
+	memcpy((char *)request + shapes[request->op].offsets[i], &text, sizeof(text));
 }
 
 static void numbers_to_head(const struct rh_mount_request *request, struct head *head)
@@ -118,8 +112,6 @@ static void numbers_from_head(const struct head *head, struct rh_mount_request *
 
 int rh_mount_request_encode(const struct rh_mount_request *request, uint8_t *buf, size_t size)
 {
-	struct rh_mount_request copy = *request;
-	const char **strings[MAX_STRINGS] = {NULL};
 	size_t n = sizeof(struct head);
 
 	if (request->op <= 0 || request->op >= RH_MOUNT_OPS)
@@ -136,9 +128,9 @@ int rh_mount_request_encode(const struct rh_mount_request *request, uint8_t *buf
 
 	numbers_to_head(request, &head);
 	memcpy(buf, &head, sizeof(head));
-	strings_of(&copy, strings);
 	for (unsigned i = 0; i < head.n_strings; i++) {
-		const char *text = *strings[i] ? *strings[i] : "";
+		const char *given = get_string(request, i);
+		const char *text = given ? given : "";
 		size_t length = strlen(text) + 1;
 
 		if (length == 1 && !(shapes[request->op].optional & 1 << i))
@@ -156,7 +148,6 @@ int rh_mount_request_encode(const struct rh_mount_request *request, uint8_t *buf
 int rh_mount_request_decode(const uint8_t *buf, size_t size, struct rh_mount_request *ret_request)
 {
 	struct rh_mount_request request = {0};
-	const char **strings[MAX_STRINGS] = {NULL};
 	size_t at = sizeof(struct head);
 	struct head head;
 
@@ -169,7 +160,6 @@ int rh_mount_request_decode(const uint8_t *buf, size_t size, struct rh_mount_req
 	request.op = head.op;
 	request.seq = head.seq;
 	numbers_from_head(&head, &request);
-	strings_of(&request, strings);
 	for (unsigned i = 0; i < head.n_strings; i++) {
 		const char *text = (const char *)buf + at;
 		size_t length = strnlen(text, size - at);
@@ -178,7 +168,7 @@ int rh_mount_request_decode(const uint8_t *buf, size_t size, struct rh_mount_req
 			return rh_origin(-EBADMSG);
 		if (length == 0 && !(shapes[head.op].optional & 1 << i))
 			return rh_origin(-EBADMSG);
-		*strings[i] = length > 0 ? text : NULL;
+		set_string(&request, i, length > 0 ? text : NULL);
 		at += length + 1;
 	}
 	if (at != size)

@@ -115,7 +115,7 @@ START_TEST(many_files_go)
 	ck_assert_int_eq(rh_tree_delete(dir_fd, "tree", &count), 0);
 	ck_assert(is_gone());
 	ck_assert_uint_eq(count.n_files, 900);
-	ck_assert_uint_eq(count.bytes, 900 * 4096);
+	ck_assert_uint_eq(count.bytes, UINT64_C(900) * 4096);
 }
 END_TEST
 
