@@ -10,7 +10,8 @@
 #   runnerhub-empty    nothing at all
 
 IMAGES=(debian busybox musl empty)
-IMAGE_DEBIAN_PACKAGES=(bash ca-certificates curl git gzip libstdc++6 procps python3 tar zstd)
+IMAGE_DEBIAN_PACKAGES=(bash ca-certificates curl git gzip jq libstdc++6 perl procps python-is-python3
+    python3 tar unzip xz-utils zip zstd)
 IMAGE_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # What decides an image's content. A change of it makes a new one.
