@@ -18,7 +18,7 @@
 #include "runnerhub/limits.h"
 
 /* A day: longer than any wait makes sense. */
-#define WAIT_MS_MAX (24 * 3600 * 1000LL)
+#define WAIT_MS_MAX 86400000
 
 static void set_wait(const char *value, int64_t *ret_ms)
 {

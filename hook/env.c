@@ -163,7 +163,6 @@ static int cut_path(const struct rh_env_rules *rules, const char *value, struct 
 	memcpy(entry, "PATH=", strlen("PATH="));
 	memcpy(entry + strlen("PATH="), value, size);
 	entry[strlen("PATH=") + size] = '\0';
-	free(env->path);
 	env->path = entry;
 	env->flags = n >= 0 ? RH_BLOCK_PATH_PREFIX : 0;
 	return 1;
@@ -173,14 +172,16 @@ int rh_env_filter(const struct rh_env_rules *rules, char *const *envp, struct rh
 {
 	struct rh_env env = {.envp = calloc(count(envp) + 1, sizeof(char *))};
 	struct set base = {0};
+	bool path_seen = false;
 	size_t n = 0;
 	int r = env.envp ? set_fill(&base, rules->base) : rh_origin(-ENOMEM);
 
 	for (; r == 0 && *envp; envp++) {
 		if (begins(*envp, "PATH=")) {
 			/* Of several the first counts, as for getenv(3). */
-			if (env.path)
+			if (path_seen)
 				continue;
+			path_seen = true;
 			r = cut_path(rules, *envp + strlen("PATH="), &env);
 			if (r > 0) {
 				env.envp[n++] = env.path;

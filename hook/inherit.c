@@ -52,7 +52,7 @@ int rh_environ_read(pid_t pid, struct rh_environ *ret_environ)
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-	for (size_t size = ENVIRON_SIZE_FIRST; size <= 2 * RH_BLOCK_SIZE_MAX; size *= 2) {
+	for (size_t size = ENVIRON_SIZE_FIRST; size / 2 <= RH_BLOCK_SIZE_MAX; size *= 2) {
 		char *text = malloc(size);
 		ssize_t n = text ? rh_read_file_at(AT_FDCWD, path, text, size) : -ENOMEM;
 

@@ -99,13 +99,16 @@ static void signal_before_go(struct step *step)
 static void offer(struct step *step)
 {
 	int pair[2] = {-1, -1};
-	int fd = rh_broker_connect(step->spec->libexec);
 
-	if (fd < 0) {
-		retry(step, fd);
-		return;
+	if (step->broker_fd < 0) {
+		int fd = rh_broker_connect(step->spec->libexec);
+
+		if (fd < 0) {
+			retry(step, fd);
+			return;
+		}
+		step->broker_fd = fd;
 	}
-	step->broker_fd = fd;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		retry(step, -errno);
 		return;
@@ -113,7 +116,8 @@ static void offer(struct step *step)
 	step->channel_fd = pair[0];
 
 	const int fds[] = {step->block_fd, STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, pair[1]};
-	int r = rh_wire_send(fd, RH_WIRE_STEP, NULL, 0, fds, sizeof(fds) / sizeof(fds[0]));
+	int r = rh_wire_send(
+		step->broker_fd, RH_WIRE_STEP, NULL, 0, fds, sizeof(fds) / sizeof(fds[0]));
 
 	rh_close(pair[1]);
 	if (r < 0)
@@ -304,7 +308,7 @@ int rh_step_run(const struct rh_step_spec *spec)
 	struct step step = {
 		.spec = spec,
 		.block_fd = spec->block_fd,
-		.broker_fd = -1,
+		.broker_fd = spec->broker_fd,
 		.channel_fd = -1,
 		.backoff = {.deadline_ms = rh_now_ms() + spec->broker_wait_ms},
 	};

@@ -10,6 +10,7 @@
 struct rh_step_spec {
 	const char *libexec;
 	int block_fd; /* sealed block; consumed */
+	int broker_fd; /* a connection that was made early, or -1; consumed */
 	int signal_fd; /* rh_signals_open(); borrowed */
 	int64_t broker_wait_ms; /* bound of everything before GO */
 };

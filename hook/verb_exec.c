@@ -70,6 +70,10 @@ int rh_verb_exec(const struct rh_hook *hook)
 		rh_say("no program was given to run");
 		return RH_EXIT_FAILURE;
 	}
+
+	/* Early, so that the broker looks at who asks while the rest is gathered here. */
+	_cleanup_(rh_closep) int broker_fd = rh_broker_connect(hook->libexec);
+
 	rh_conf_load(&conf, hook->libexec);
 
 	/* Without it the host's own variables could not be told from the job's. */
@@ -90,6 +94,7 @@ int rh_verb_exec(const struct rh_hook *hook)
 	const struct rh_step_spec spec = {
 		.libexec = hook->libexec,
 		.block_fd = block_fd,
+		.broker_fd = rh_steal_fd(&broker_fd),
 		.signal_fd = signal_fd,
 		.broker_wait_ms = conf.broker_wait_ms,
 	};

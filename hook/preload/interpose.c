@@ -125,11 +125,11 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	PASS(fexecve, fail, fd, argv, envp);
 }
 
-EXPORT int execveat(int dir_fd, const char *path, char *const argv[], char *const envp[], int flags)
+EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
 	if (state()->mode != RH_MODE_INERT)
 		return fail(EACCES);
-	return (int)syscall(SYS_execveat, dir_fd, path, argv, envp, flags);
+	return (int)syscall(SYS_execveat, fd, path, argv, envp, flags);
 }
 
 /* Declares @argv, the words of an execl…(), in the caller's frame as libc has it. @ap stays open.
@@ -149,23 +149,23 @@ EXPORT int execveat(int dir_fd, const char *path, char *const argv[], char *cons
 	for (size_t i_ = 0; i_ < n_; i_++)               \
 	argv[i_ + 1] = va_arg(ap, char *)
 
-EXPORT int execl(const char *path, const char *word, ...)
+EXPORT int execl(const char *path, const char *arg, ...)
 {
-	COLLECT(argv, ap, word);
+	COLLECT(argv, ap, arg);
 	va_end(ap);
 	return execv(path, argv);
 }
 
-EXPORT int execlp(const char *file, const char *word, ...)
+EXPORT int execlp(const char *file, const char *arg, ...)
 {
-	COLLECT(argv, ap, word);
+	COLLECT(argv, ap, arg);
 	va_end(ap);
 	return execvp(file, argv);
 }
 
-EXPORT int execle(const char *path, const char *word, ...)
+EXPORT int execle(const char *path, const char *arg, ...)
 {
-	COLLECT(argv, ap, word);
+	COLLECT(argv, ap, arg);
 
 	char *const *envp = va_arg(ap, char *const *);
 
@@ -175,16 +175,17 @@ EXPORT int execle(const char *path, const char *word, ...)
 	return next_execve(path, argv, envp);
 }
 
-EXPORT int posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *actions,
-	const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *file_actions,
+	const posix_spawnattr_t *attrp, char *const argv[], char *const envp[])
 {
-	PASS(posix_spawn, , ret_pid, path, actions, attributes, argv, envp);
+	PASS(posix_spawn, , pid, path, file_actions, attrp, argv, envp);
 }
 
-EXPORT int posix_spawnp(pid_t *ret_pid, const char *file, const posix_spawn_file_actions_t *actions,
-	const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+EXPORT int posix_spawnp(pid_t *pid, const char *file,
+	const posix_spawn_file_actions_t *file_actions, const posix_spawnattr_t *attrp,
+	char *const argv[], char *const envp[])
 {
-	PASS(posix_spawnp, , ret_pid, file, actions, attributes, argv, envp);
+	PASS(posix_spawnp, , pid, file, file_actions, attrp, argv, envp);
 }
 
 EXPORT int system(const char *command)
@@ -192,7 +193,7 @@ EXPORT int system(const char *command)
 	PASS(system, fail, command);
 }
 
-EXPORT FILE *popen(const char *command, const char *mode)
+EXPORT FILE *popen(const char *command, const char *modes)
 {
-	PASS(popen, fail_null, command, mode);
+	PASS(popen, fail_null, command, modes);
 }

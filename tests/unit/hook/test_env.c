@@ -18,10 +18,12 @@
 #define HOST_PATH "/usr/local/bin:/usr/bin"
 #define STUBS     "/opt/rh/stubs"
 
-static char *const base[] = {"PATH=" HOST_PATH, "HOME=/home/runner", "SECRET=host", "LANG=C.UTF-8",
-	"LC_ALL=C", "CI=true", "RUNNERHUB_SOCKET=/x", "GITHUB_SHARED=1", "RUNNER_TOOL_CACHE=/t",
-	"LD_PRELOAD=/opt/rh/librunnerhub-preload.so:libfoo.so", "LD_LIBRARY_PATH=/host/lib",
-	"https_proxy=http://p", NULL};
+static char preload[] = "LD_PRELOAD=/opt/rh/librunnerhub-preload.so:libfoo.so";
+static char path[] = "PATH=" HOST_PATH;
+
+static char *const base[] = {path, "HOME=/home/runner", "SECRET=host", "LANG=C.UTF-8", "LC_ALL=C",
+	"CI=true", "RUNNERHUB_SOCKET=/x", "GITHUB_SHARED=1", "RUNNER_TOOL_CACHE=/t", preload,
+	"LD_LIBRARY_PATH=/host/lib", "https_proxy=http://p", NULL};
 
 static struct rh_env env;
 
@@ -117,6 +119,8 @@ START_TEST(path_keeps_the_jobs_entries)
 		else
 			expect(ENTRIES("A=1", "PATHS=2"));
 	}
+	filter(ENTRIES("PATH=" HOST_PATH, "PATH=/second"));
+	expect(ENTRIES(NULL));
 	filter(ENTRIES("PATH=/first", "PATH=/second:" HOST_PATH));
 	expect(ENTRIES("PATH=/first"));
 	ck_assert_uint_eq(env.flags, 0);

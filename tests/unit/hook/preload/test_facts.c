@@ -10,7 +10,7 @@
 
 #include "rh-test.h"
 
-#define OURS "/usr/lib/runnerhub/librunnerhub-preload.so"
+#define OURS "/usr/lib/runnerhub/" RH_PRELOAD_NAME
 
 START_TEST(only_a_worker_in_bin_has_a_root)
 {
@@ -42,10 +42,13 @@ END_TEST
 
 START_TEST(our_word_is_found)
 {
-	static const char *const with[] = {OURS, "libfoo.so:" OURS, ": " OURS " /lib/x.so",
-		"librunnerhub-preload.so " OURS ":/b/librunnerhub-preload.so"};
+	static const char second[] = "librunnerhub-preload.so " OURS ":/b/librunnerhub-preload.so";
+	static const char behind[] = "libfoo.so:" OURS;
+	static const char between[] = ": " OURS " /lib/x.so";
+	static const char *const with[] = {OURS, behind, between, second};
 	static const char *const without[] = {"", " : ", "libfoo.so", "librunnerhub-preload.so",
-		"./librunnerhub-preload.so", "/x/notlibrunnerhub-preload.so", OURS ".1"};
+		"./librunnerhub-preload.so", "/x/notlibrunnerhub-preload.so",
+		"/x/librunnerhub-preload.so.1"};
 	size_t size = 0;
 
 	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++) {

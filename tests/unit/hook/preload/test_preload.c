@@ -191,8 +191,7 @@ START_TEST(unusable_settings_refuse_everything)
 {
 	static char path[60000];
 
-	memset(path, 'a', sizeof(path) - 1);
-	memcpy(path, "PATH=/", 6);
+	(void)snprintf(path, sizeof(path), "PATH=/%059900d", 0);
 	host_run(&host,
 		&(struct run_spec){.options = WORDS("step"),
 			.argv = WORDS("/bin/echo", "x"),

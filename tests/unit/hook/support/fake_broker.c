@@ -36,17 +36,20 @@ struct server {
 _printf_(2, 3) static void note(const struct server *server, const char *fmt, ...)
 {
 	char line[1024];
-	int fd = open(server->host->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	va_list ap;
 
 	va_start(ap, fmt);
 
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is above; it is not seen */
 	int n = vsnprintf(line, sizeof(line) - 1, fmt, ap);
 
 	va_end(ap);
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
 	line[n] = '\n';
+
+	int fd = open(server->host->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
 	(void)rh_write_all(fd, line, (size_t)n + 1);
 	(void)close(fd);
 }
@@ -225,10 +228,9 @@ static void serve_step(const struct server *server, const struct rh_wire_msg *st
 
 static void send_host_hook(const struct server *server)
 {
-	char *argv[] = {"/bin/sh", "-c",
-		"echo host hook runs as $0; trap 'exit 7' INT; "
-		"[ -z \"$SLOW\" ] || { echo ready; sleep 1 & wait; }; exit 5",
-		"itself", NULL};
+	char script[] = "echo host hook runs as $0; trap 'exit 7' INT; "
+			"[ -z \"$SLOW\" ] || { echo ready; sleep 1 & wait; }; exit 5";
+	char *argv[] = {"/bin/sh", "-c", script, "itself", NULL};
 	char *envp[] = {"PATH=/usr/bin:/bin", NULL, NULL};
 	struct rh_block_spec spec = {
 		.path = "/bin/sh", .cwd = server->host->dir, .argv = argv, .envp = envp};
