@@ -14,6 +14,7 @@
 
 #include "runnerhub/cleanup.h"
 #include "runnerhub/err.h"
+#include "runnerhub/utf8.h"
 
 int rh_wire_parse(const void *data, size_t size, struct rh_wire_msg *ret_msg)
 {
@@ -160,46 +161,12 @@ const void *rh_wire_body(const struct rh_wire_msg *msg, size_t size)
 	return msg->body;
 }
 
-/* Length of the UTF-8 sequence at @p, or 0 if it is not one (RFC 3629, section 4). */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
-{
-	static const struct {
-		unsigned char first_low, first_high, second_low, second_high;
-		size_t length;
-	} rows[] = {
-		{0x00, 0x7f, 0x00, 0x00, 1},
-		{0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3},
-		{0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3},
-		{0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4},
-		{0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (p[0] < rows[i].first_low || p[0] > rows[i].first_high)
-			continue;
-		if (rows[i].length > left)
-			return 0;
-		if (rows[i].length > 1 && (p[1] < rows[i].second_low || p[1] > rows[i].second_high))
-			return 0;
-		for (size_t k = 2; k < rows[i].length; k++) {
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		}
-		return rows[i].length;
-	}
-	return 0;
-}
-
 bool rh_wire_text_valid(const char *text, size_t size, bool allow_escape)
 {
 	const unsigned char *p = (const unsigned char *)text;
 
 	for (size_t i = 0; i < size;) {
-		size_t n = utf8_sequence(p + i, size - i);
+		size_t n = rh_utf8_sequence(p + i, size - i);
 
 		if (n == 0)
 			return false;

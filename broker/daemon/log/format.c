@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "runnerhub/utf8.h"
+
 /* Room for the mark of a cut line and its end. */
 #define RESERVE 16u
 /* Of one value: a single field must not push out all others. */
@@ -47,29 +49,16 @@ static void put_text(struct line *line, const char *text)
 	put(line, text, strlen(text));
 }
 
-/*
- * Length of the well-formed UTF-8 sequence at @s (RFC 3629: no surrogates, nothing overlong or
- * above U+10FFFF), or 0.
- */
+/* Length of the sequence at @s and its code, or 0. The terminating NUL ends a short one. */
 static size_t sequence(const unsigned char *s, uint32_t *ret_code)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	size_t n = rh_utf8_sequence(s, 4);
 
-	if (n == 0 || s[0] > 0xf4)
+	if (n == 0)
 		return 0;
-
-	uint32_t code = n == 1 ? s[0] : s[0] & (0x7fu >> n);
-
-	for (size_t i = 1; i < n; i++) {
-		/* The terminating NUL stops this too. */
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3fu);
-	}
-	if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	*ret_code = code;
+	*ret_code = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++)
+		*ret_code = *ret_code << 6 | (s[i] & 0x3fu);
 	return n;
 }
 
