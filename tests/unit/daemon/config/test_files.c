@@ -11,7 +11,7 @@
 #include "runnerhub/fd.h"
 #include "test_config.h"
 
-static char dir[128];
+static char test_dir[128];
 static char runners[160];
 static char work[160];
 static char path[256];
@@ -30,24 +30,21 @@ static void make_dir(void)
 {
 	char text[512];
 
-	(void)snprintf(dir, sizeof(dir), "/tmp/rh-config-%d", (int)getpid());
-	(void)snprintf(runners, sizeof(runners), "%s/runners.d", dir);
-	(void)snprintf(work, sizeof(work), "%s/work", dir);
-	(void)snprintf(path, sizeof(path), "%s/runnerhub.yaml", dir);
-	ck_assert_int_eq(mkdir(dir, 0755), 0);
+	(void)snprintf(test_dir, sizeof(test_dir), "/tmp/rh-config-%d", (int)getpid());
+	(void)snprintf(runners, sizeof(runners), "%s/runners.d", test_dir);
+	(void)snprintf(work, sizeof(work), "%s/work", test_dir);
+	(void)snprintf(path, sizeof(path), "%s/runnerhub.yaml", test_dir);
+	ck_assert_int_eq(mkdir(test_dir, 0755), 0);
 	ck_assert_int_eq(mkdir(runners, 0755), 0);
 	ck_assert_int_eq(mkdir(work, 0755), 0);
 	(void)snprintf(
-		text, sizeof(text), "runners_dir: %s\nruntime_dir: %s\n" LEAST, runners, dir);
+		text, sizeof(text), "runners_dir: %s\nruntime_dir: %s\n" LEAST, runners, test_dir);
 	put(path, text, 0644);
 }
 
 static void remove_dir(void)
 {
-	char command[256];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
-	ck_assert_int_eq(system(command), 0); /* NOLINT(cert-env33-c): a fixed command of a test */
+	rh_test_remove_tree(test_dir);
 }
 
 /* An @ in @text stands for the test's directory. */
@@ -60,7 +57,7 @@ static void put_runner(const char *name, const char *text)
 	(void)snprintf(file, sizeof(file), "%s/%s", runners, name);
 	for (; *text; text++)
 		n += (size_t)snprintf(full + n, sizeof(full) - n, "%.*s", *text == '@' ? 128 : 1,
-			*text == '@' ? dir : text);
+			*text == '@' ? test_dir : text);
 	put(file, full, 0644);
 }
 
@@ -163,7 +160,7 @@ START_TEST(bad_runners_are_named)
 {
 	char link[256];
 
-	(void)snprintf(link, sizeof(link), "%s/link", dir);
+	(void)snprintf(link, sizeof(link), "%s/link", test_dir);
 	ck_assert_int_eq(symlink(work, link), 0);
 	put_runner("0.yaml", RUNNER);
 	put_runner(bad_runners[_i].name, bad_runners[_i].text);
@@ -178,12 +175,12 @@ START_TEST(client_conf_is_published)
 	char text[1024];
 	struct stat st;
 
-	(void)snprintf(file, sizeof(file), "%s/.client.conf.new", dir);
+	(void)snprintf(file, sizeof(file), "%s/.client.conf.new", test_dir);
 	put(file, "left by a crash", 0600);
 	(void)umask(077);
 	ck_assert_int_eq(rh_config_publish(config, &test_err), 0);
 	ck_assert_int_eq(access(file, F_OK), -1);
-	(void)snprintf(file, sizeof(file), "%s/client.conf", dir);
+	(void)snprintf(file, sizeof(file), "%s/client.conf", test_dir);
 	ck_assert_int_gt(rh_read_file_at(AT_FDCWD, file, text, sizeof(text)), 0);
 	ck_assert_str_eq(text,
 		"broker_wait_ms=30000\njob_start_wait_ms=60000\n"
