@@ -108,7 +108,8 @@ static void finish_remove(struct rh_docker_call *call, const struct rh_docker_re
 	struct rh_err err = {0};
 	int r = rh_docker_result(call->engine, response, &err);
 
-	call->cb.done(call->arg, r == -ENOENT ? 0 : r, &err);
+	if (call->cb.done)
+		call->cb.done(call->arg, r == -ENOENT ? 0 : r, &err);
 }
 
 int rh_engine_remove(struct rh_engine *engine, const char *id, rh_engine_done_fn cb, void *arg)

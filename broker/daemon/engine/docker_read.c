@@ -281,6 +281,8 @@ int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_conta
 	copy_instance(container.instance, labels);
 	copy_text(container.profile, sizeof(container.profile),
 		text_member(labels, "runnerhub.profile"));
+	copy_text(container.revision, sizeof(container.revision),
+		text_member(labels, "runnerhub.revision"));
 	copy_text(container.state, sizeof(container.state), text_member(state, "Status"));
 	container.created_ms = parse_time_ms(text_member(root, "Created"));
 	container.started_ms = parse_time_ms(text_member(state, "StartedAt"));

@@ -52,6 +52,7 @@ struct rh_engine_container {
 	char name[128];
 	char instance[33]; /* label runnerhub.instance, "" if absent or malformed */
 	char profile[64]; /* label runnerhub.profile */
+	char revision[17]; /* label runnerhub.revision, inspect only */
 	char state[16]; /* created running paused restarting removing exited dead */
 	int64_t created_ms;
 	int64_t started_ms; /* inspect only */
@@ -130,7 +131,8 @@ int rh_engine_start_container(
 	struct rh_engine *engine, const char *id, rh_engine_done_fn cb, void *arg);
 int rh_engine_kill(struct rh_engine *engine, const char *id, const char *signal,
 	rh_engine_done_fn cb, void *arg);
-/* Kills and removes, with anonymous volumes. A container that is gone is a success. */
+/* Kills and removes, with anonymous volumes. A container that is gone is a success. @cb: or NULL.
+ */
 int rh_engine_remove(struct rh_engine *engine, const char *id, rh_engine_done_fn cb, void *arg);
 int rh_engine_rename(struct rh_engine *engine, const char *id, const char *name,
 	rh_engine_done_fn cb, void *arg);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What a container is made of: from its profile to what the engine is asked for.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/daemon/container/container_private.h"
+#include "rh-config.h"
+#include "runnerhub/cleanup.h"
+#include "runnerhub/limits.h"
+
+static const char *const entrypoint[] = {RH_AGENT_PATH, NULL};
+
+/* Of Docker's default set, what no build needs and what helps to get out or to eavesdrop. */
+static const char *const cap_drop[] = {"NET_RAW", "MKNOD", "AUDIT_WRITE", "SYS_CHROOT", NULL};
+
+int rh_containers_label_filter(const struct rh_config *config, char *buf, size_t size)
+{
+	int n = snprintf(buf, size, "runnerhub.managed=true\nrunnerhub.hub=%s", config->state_dir);
+
+	return n < 0 || (size_t)n >= size ? rh_origin(-ENAMETOOLONG) : 0;
+}
+
+int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn cb, void *arg)
+{
+	const struct rh_profile *profile = container->profile;
+	const struct rh_config *config = container->config;
+	_cleanup_(rh_freep) char *agent = NULL;
+	_cleanup_(rh_freep) char *socket = NULL;
+	char hostname[13];
+	const char *labels[] = {"runnerhub.managed", "true", "runnerhub.profile", profile->name,
+		"runnerhub.instance", container->instance_text, "runnerhub.hub",
+		container->all->config->state_dir, "runnerhub.revision", container->revision, NULL};
+	bool isolated = strcmp(profile->network, "isolated") == 0;
+
+	if (asprintf(&agent, "%s/runnerhub-agent", config->libexec_dir) < 0) {
+		agent = NULL;
+		return rh_origin(-ENOMEM);
+	}
+	if (asprintf(&socket, "%s/socket", container->dir) < 0) {
+		socket = NULL;
+		return rh_origin(-ENOMEM);
+	}
+	(void)snprintf(hostname, sizeof(hostname), "%.12s", container->instance_text);
+
+	const struct rh_engine_bind binds[] = {
+		{.source = agent, .target = RH_AGENT_PATH, .read_only = true},
+		{.source = socket, .target = RH_AGENT_SOCKET_DIR},
+	};
+	const struct rh_engine_spec spec = {
+		.name = container->name,
+		.hostname = hostname,
+		.image = profile->image,
+		.entrypoint = entrypoint,
+		.env = (const char *const *)profile->env,
+		.labels = labels,
+		.binds = binds,
+		.n_binds = sizeof(binds) / sizeof(binds[0]),
+		.network = isolated ? RH_CONTAINER_NETWORK : profile->network,
+		.cpus = profile->cpus,
+		.memory_bytes = profile->memory_bytes,
+		.shm_bytes = profile->shm_bytes,
+		.pids = profile->pids,
+		.nofile = profile->nofile,
+		.cap_drop = cap_drop,
+		.cap_add = (const char *const *)profile->cap_add,
+	};
+
+	return rh_trace(rh_engine_create(container->all->options.engine, &spec, cb, arg));
+}
+
+/* FNV-1a, 64 bits: tells changes apart, protects from nobody. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	return hash_bytes(hash, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+static uint64_t hash_texts(uint64_t hash, char *const *texts)
+{
+	for (; texts && *texts; texts++)
+		hash = hash_text(hash, *texts);
+	return hash_text(hash, NULL);
+}
+
+void rh_container_revision(const struct rh_profile *profile, char ret_revision[17])
+{
+	const uint64_t numbers[] = {profile->memory_bytes, profile->pids, profile->nofile,
+		profile->shm_bytes, (uint64_t)(profile->cpus * 1e9)};
+	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), RH_VERSION);
+
+	hash = hash_text(hash, profile->image);
+	hash = hash_text(hash, profile->network);
+	hash = hash_bytes(hash, numbers, sizeof(numbers));
+	hash = hash_texts(hash, profile->cap_add);
+	hash = hash_texts(hash, profile->env);
+	(void)snprintf(ret_revision, 17, "%016" PRIx64, hash);
+}
