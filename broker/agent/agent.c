@@ -103,16 +103,12 @@ static int tidy_descriptors(void)
 		for (int fd = STDERR_FILENO + 1; fd < INHERITED_FD_MAX; fd++)
 			rh_close(fd);
 	}
-	for (;;) {
-		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-		if (fd < 0)
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* The lowest that is free is this one. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) < 0)
 			return rh_origin(-errno);
-		if (fd > STDERR_FILENO) {
-			rh_close(fd);
-			return 0;
-		}
 	}
+	return 0;
 }
 
 int rh_agent_run(const struct rh_agent_options *options)

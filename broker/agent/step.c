@@ -123,12 +123,13 @@ static char *make_line(const char *text)
 
 	if (!line)
 		return NULL;
-	memcpy(line, text, size);
+	memcpy(line, text, size + 1);
 	for (size_t i = 0; !valid && i < size; i++) {
 		if (line[i] < ' ' || line[i] > '~')
 			line[i] = '?';
 	}
-	memcpy(line + size, "\n", 2);
+	line[size] = '\n';
+	line[size + 1] = '\0';
 	return line;
 }
 

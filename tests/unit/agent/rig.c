@@ -52,12 +52,17 @@ static _Noreturn void be_agent(const struct rig *rig, rh_from_host_fn from_host)
 	exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-void rig_start_agent(struct rig *rig, bool (*from_host)(uid_t uid, pid_t pid))
+void rig_init(struct rig *rig)
 {
 	*rig = (struct rig){.dir = "/tmp/rh-agent-XXXXXX", .broker = -1};
 	ck_assert_ptr_nonnull(mkdtemp(rig->dir));
 	(void)snprintf(rig->socket, sizeof(rig->socket), "%s/agent.sock", rig->dir);
 	ck_assert_int_eq(rh_id_new(&rig->job), 0);
+}
+
+void rig_start_agent(struct rig *rig, bool (*from_host)(uid_t uid, pid_t pid))
+{
+	rig_init(rig);
 	rig->agent = fork();
 	ck_assert_int_ge(rig->agent, 0);
 	if (rig->agent == 0)

@@ -44,6 +44,8 @@ struct rig_result {
 
 /* Starts an agent, connects, says HELLO, leases with the uid and gid of the test. */
 void rig_start(struct rig *rig);
+/* Only makes a directory and a job, for tests that start an agent themselves. */
+void rig_init(struct rig *rig);
 /* Only starts it. @from_host: NULL lets everybody in. */
 void rig_start_agent(struct rig *rig, bool (*from_host)(uid_t uid, pid_t pid));
 /* Stops it as the host would and asserts that it ends well. */
