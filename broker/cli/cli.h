@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "runnerhub/cleanup.h"
+#include "runnerhub/err.h"
 
 enum {
 	RH_EXIT_OK = 0,
@@ -30,6 +31,7 @@ struct rh_cli {
 	bool json; /* print what the broker said, as it is */
 	bool colour; /* stdout is a terminal that takes it */
 	int connection;
+	struct rh_err *said; /* what would go to stderr goes here; NULL: to stderr */
 };
 
 /* -- client.c -- */
@@ -60,6 +62,9 @@ enum rh_colour { RH_PLAIN, RH_BOLD, RH_DIM, RH_GREEN, RH_YELLOW, RH_RED };
 const char *rh_colour(const struct rh_cli *cli, enum rh_colour colour);
 /* Prints text with control characters shown as '?', padded to @width columns (0: as it is). */
 void rh_print_text(const char *text, int width);
+/* The same in lines of at most @width columns, those after the first indented; no line break last.
+ */
+void rh_print_wrapped(const char *text, int indent, int width);
 /* The first digits of an id, enough to name it. */
 const char *rh_short_id(const char *id, char buf[13]);
 /* "3.2 ms", "4 s", "2 min 5 s", "3 h 10 min", "2 d 4 h". */
@@ -80,11 +85,19 @@ void rh_print_cell(const struct rh_cli *cli, const struct rh_column *columns, si
 
 /* -- options.c -- */
 
+#define RH_WORDS_MAX 64
+
+struct rh_words {
+	const char *words[RH_WORDS_MAX];
+	size_t n;
+};
+
 struct rh_option {
 	const char *name; /* without its dashes */
 	const char *help;
 	const char *value; /* name of its value, or NULL: a switch */
 	const char **ret_text;
+	struct rh_words *ret_words; /* may be repeated */
 	bool *ret_switch;
 };
 /**
@@ -106,4 +119,5 @@ int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_pools(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_events(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_drain(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_doctor(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_reload(struct rh_cli *cli, int argc, char **argv);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,27 +27,41 @@ static struct {
 	size_t at, n;
 } rest;
 
+/* One line of people's words, to whoever wants them. */
+_printf_(2, 3) static void tell(const struct rh_cli *cli, const char *fmt, ...)
+{
+	struct rh_err err;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(err.text, sizeof(err.text), fmt, ap);
+	va_end(ap);
+	if (cli->said)
+		*cli->said = err;
+	else
+		(void)fprintf(stderr, "runnerhub: %s\n", err.text);
+}
+
 static int say_not_running(const struct rh_cli *cli, int r)
 {
 	if (r == -EACCES || r == -EPERM) {
-		(void)fprintf(stderr,
-			"runnerhub: %s: permission denied; be root or a member of the broker's "
-			"group "
-			"(usually runnerhub)\n",
+		tell(cli,
+			"%s: permission denied; be root or a member of the broker's group (usually "
+			"runnerhub)",
 			cli->socket);
 		return RH_EXIT_NO_PERMISSION;
 	}
-	(void)fprintf(stderr,
-		"runnerhub: the broker is not running (%s: %s)\n"
-		"           start it with `systemctl start runnerhubd`, or name its socket with "
-		"--socket\n",
-		cli->socket, strerror(-r));
+	tell(cli, "the broker is not running (%s: %s)", cli->socket, strerror(-r));
+	if (!cli->said)
+		(void)fprintf(stderr,
+			"           start it with `systemctl start runnerhubd`, or name "
+			"its socket with --socket\n");
 	return RH_EXIT_NO_BROKER;
 }
 
-static int say(const char *what)
+static int say(const struct rh_cli *cli, const char *what)
 {
-	(void)fprintf(stderr, "runnerhub: %s\n", what);
+	tell(cli, "%s", what);
 	return RH_EXIT_FAILURE;
 }
 
@@ -70,14 +85,14 @@ static int fill(struct rh_cli *cli, int timeout_ms)
 	int r = poll(&p, 1, timeout_ms);
 
 	if (r == 0)
-		return say("the broker does not answer; see its log");
+		return say(cli, "the broker does not answer; see its log");
 	if (r < 0)
-		return errno == EINTR ? RH_EXIT_OK : say(strerror(errno));
+		return errno == EINTR ? RH_EXIT_OK : say(cli, strerror(errno));
 
 	ssize_t n = read(cli->connection, rest.bytes, sizeof(rest.bytes));
 
 	if (n <= 0)
-		return say(n == 0 ? "the broker closed the connection" : strerror(errno));
+		return say(cli, n == 0 ? "the broker closed the connection" : strerror(errno));
 	rest.at = 0;
 	rest.n = (size_t)n;
 	return RH_EXIT_OK;
@@ -90,7 +105,7 @@ static int read_line(struct rh_cli *cli, int timeout_ms, struct json_object **re
 	size_t total = 0;
 
 	if (!tokener)
-		return say("out of memory");
+		return say(cli, "out of memory");
 	for (;;) {
 		while (rest.at == rest.n) {
 			int status = fill(cli, timeout_ms);
@@ -113,7 +128,7 @@ static int read_line(struct rh_cli *cli, int timeout_ms, struct json_object **re
 		}
 		total += rest.n - rest.at;
 		if (error != json_tokener_continue || total > ANSWER_MAX)
-			return say("the broker's answer is malformed");
+			return say(cli, "the broker's answer is malformed");
 		rest.at = rest.n;
 	}
 }
@@ -136,14 +151,14 @@ int rh_cli_request(
 
 	if (rh_write_all(cli->connection, text, strlen(text)) < 0 ||
 		rh_write_all(cli->connection, "\n", 1) < 0)
-		return say("the broker closed the connection");
+		return say(cli, "the broker closed the connection");
 	status = read_line(cli, TIMEOUT_MS, &answer);
 	if (status != RH_EXIT_OK)
 		return status;
 	if (!rh_json_bool(answer, "ok")) {
 		struct json_object *error = rh_json_member(answer, "error");
 
-		(void)fprintf(stderr, "runnerhub: %s\n", rh_json_text(error, "message"));
+		tell(cli, "%s", rh_json_text(error, "message"));
 		return strcmp(rh_json_text(error, "code"), "forbidden") == 0 ? RH_EXIT_NO_PERMISSION
 									     : RH_EXIT_FAILURE;
 	}

@@ -25,6 +25,7 @@ static const struct command commands[] = {
 	{"containers", "containers; --all with the removed ones", rh_cmd_containers},
 	{"pools", "warm containers of each profile, and why there are none", rh_cmd_pools},
 	{"events", "what happened; --follow", rh_cmd_events},
+	{"doctor", "check kernel, engine, sockets and a runner's wiring", rh_cmd_doctor},
 	{"drain", "take no new jobs; --resume takes them again", rh_cmd_drain},
 	{"reload", "read the configuration again", rh_cmd_reload},
 };

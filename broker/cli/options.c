@@ -68,7 +68,13 @@ static int take(struct rh_cli *cli, char **argv, int argc, int *at, const struct
 		value = argv[++*at];
 	if (!value)
 		return usage(argv[0], "a value is missing behind", argv[*at]);
-	*o->ret_text = value;
+	if (!o->ret_words) {
+		*o->ret_text = value;
+		return -1;
+	}
+	if (o->ret_words->n == RH_WORDS_MAX)
+		return usage(argv[0], "too many of", argv[*at]);
+	o->ret_words->words[o->ret_words->n++] = value;
 	return -1;
 }
 

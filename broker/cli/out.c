@@ -24,24 +24,63 @@ const char *rh_colour(const struct rh_cli *cli, enum rh_colour colour)
 	return cli->colour ? codes[colour] : "";
 }
 
-void rh_print_text(const char *text, int width)
+/* Whether a character follows the one at @text. */
+static bool is_more(const char *text, size_t size)
+{
+	for (size_t i = 1; i < size; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return true;
+	}
+	return false;
+}
+
+/* Prints @size bytes, in at most @width columns if that is not 0. Return: columns. */
+static int print_columns(const char *text, size_t size, int width)
 {
 	int columns = 0;
 
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		bool starts = (*p & 0xc0) != 0x80;
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+		bool starts = (c & 0xc0) != 0x80;
 
 		/* Room for the dots of a cut cell. */
-		if (width > 0 && starts && columns == width - 1 && p[1]) {
+		if (width > 0 && starts && columns == width - 1 && is_more(text + i, size - i)) {
 			(void)fputs("…", stdout);
-			columns++;
-			break;
+			return columns + 1;
 		}
-		(void)putchar(*p < 0x20 || *p == 0x7f ? '?' : *p);
+		(void)putchar(c < 0x20 || c == 0x7f ? '?' : c);
 		columns += starts;
 	}
-	for (; columns < width; columns++)
+	return columns;
+}
+
+void rh_print_text(const char *text, int width)
+{
+	for (int columns = print_columns(text, strlen(text), width); columns < width; columns++)
 		(void)putchar(' ');
+}
+
+void rh_print_wrapped(const char *text, int indent, int width)
+{
+	int at = 0;
+
+	while (*text) {
+		int n = 0;
+		size_t word = strcspn(text, " ");
+
+		for (size_t i = 0; i < word; i++)
+			n += ((unsigned char)text[i] & 0xc0) != 0x80;
+		if (at > 0 && at + 1 + n > width) {
+			(void)printf("\n%*s", indent, "");
+			at = 0;
+		}
+		if (at > 0)
+			(void)putchar(' ');
+		print_columns(text, word, 0);
+		at += n + (at > 0);
+		text += word;
+		text += strspn(text, " ");
+	}
 }
 
 const char *rh_short_id(const char *id, char buf[13])
