@@ -31,6 +31,7 @@ struct rh_cli {
 	bool json; /* print what the broker said, as it is */
 	bool colour; /* stdout is a terminal that takes it */
 	int connection;
+	int timeout_ms; /* of an answer; 0: the usual 10 s */
 	struct rh_err *said; /* what would go to stderr goes here; NULL: to stderr */
 };
 
@@ -53,6 +54,8 @@ const char *rh_json_text(struct json_object *object, const char *key);
 int64_t rh_json_number(struct json_object *object, const char *key);
 bool rh_json_bool(struct json_object *object, const char *key);
 struct json_object *rh_json_member(struct json_object *object, const char *key);
+/* Of an array; 0 of anything else. */
+size_t rh_json_length(struct json_object *array);
 void rh_cli_print_json(struct json_object *data);
 
 /* -- out.c -- */

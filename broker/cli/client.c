@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "broker/cli/cli.h"
+#include "runnerhub/clock.h"
 #include "runnerhub/fd.h"
 
 #define TIMEOUT_MS 10000
@@ -75,14 +76,16 @@ static int dial(struct rh_cli *cli)
 	if (fd < 0)
 		return say_not_running(cli, fd);
 	cli->connection = fd;
+	rest.at = rest.n = 0;
 	return RH_EXIT_OK;
 }
 
-/* Fills the buffer. @timeout_ms: -1 waits for ever. */
-static int fill(struct rh_cli *cli, int timeout_ms)
+/* Fills the buffer. @deadline_ms: -1 waits for ever. */
+static int fill(struct rh_cli *cli, int64_t deadline_ms)
 {
 	struct pollfd p = {.fd = cli->connection, .events = POLLIN};
-	int r = poll(&p, 1, timeout_ms);
+	int64_t left_ms = deadline_ms < 0 ? -1 : deadline_ms - rh_now_ms();
+	int r = deadline_ms >= 0 && left_ms <= 0 ? 0 : poll(&p, 1, (int)left_ms);
 
 	if (r == 0)
 		return say(cli, "the broker does not answer; see its log");
@@ -99,7 +102,7 @@ static int fill(struct rh_cli *cli, int timeout_ms)
 }
 
 /* Reads one line of JSON. */
-static int read_line(struct rh_cli *cli, int timeout_ms, struct json_object **ret_object)
+static int read_line(struct rh_cli *cli, int64_t deadline_ms, struct json_object **ret_object)
 {
 	_cleanup_(json_tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
 	size_t total = 0;
@@ -108,7 +111,7 @@ static int read_line(struct rh_cli *cli, int timeout_ms, struct json_object **re
 		return say(cli, "out of memory");
 	for (;;) {
 		while (rest.at == rest.n) {
-			int status = fill(cli, timeout_ms);
+			int status = fill(cli, deadline_ms);
 
 			if (status != RH_EXIT_OK)
 				return status;
@@ -152,12 +155,15 @@ int rh_cli_request(
 	if (rh_write_all(cli->connection, text, strlen(text)) < 0 ||
 		rh_write_all(cli->connection, "\n", 1) < 0)
 		return say(cli, "the broker closed the connection");
-	status = read_line(cli, TIMEOUT_MS, &answer);
+	status = read_line(
+		cli, rh_now_ms() + (cli->timeout_ms ? cli->timeout_ms : TIMEOUT_MS), &answer);
 	if (status != RH_EXIT_OK)
 		return status;
 	if (!rh_json_bool(answer, "ok")) {
 		struct json_object *error = rh_json_member(answer, "error");
 
+		if (!*rh_json_text(error, "message"))
+			return say(cli, "the broker's answer is malformed");
 		tell(cli, "%s", rh_json_text(error, "message"));
 		return strcmp(rh_json_text(error, "code"), "forbidden") == 0 ? RH_EXIT_NO_PERMISSION
 									     : RH_EXIT_FAILURE;

@@ -60,7 +60,7 @@ int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv)
 		return RH_EXIT_OK;
 	}
 	rh_print_header(cli, columns, N_COLUMNS);
-	for (size_t i = 0; i < json_object_array_length(data); i++)
+	for (size_t i = 0; i < rh_json_length(data); i++)
 		print_row(cli, json_object_array_get_idx(data, i));
 	return RH_EXIT_OK;
 }

@@ -81,7 +81,7 @@ int rh_cmd_events(struct rh_cli *cli, int argc, char **argv)
 		rh_cli_print_json(data);
 		return RH_EXIT_OK;
 	}
-	for (size_t i = 0; i < json_object_array_length(data); i++)
+	for (size_t i = 0; i < rh_json_length(data); i++)
 		print_event(cli, json_object_array_get_idx(data, i));
 	return RH_EXIT_OK;
 }

@@ -72,7 +72,7 @@ static int list(struct rh_cli *cli, struct json_object *args)
 		return RH_EXIT_OK;
 	}
 	rh_print_header(cli, list_columns, N_LIST_COLUMNS);
-	for (size_t i = 0; i < json_object_array_length(data); i++)
+	for (size_t i = 0; i < rh_json_length(data); i++)
 		print_row(cli, json_object_array_get_idx(data, i));
 	return RH_EXIT_OK;
 }
@@ -161,14 +161,14 @@ static void print_whole(const struct rh_cli *cli, struct json_object *job)
 	struct json_object *events = rh_json_member(job, "events");
 
 	print_facts(cli, job);
-	if (steps && json_object_array_length(steps) > 0) {
+	if (rh_json_length(steps) > 0) {
 		(void)putchar('\n');
 		rh_print_header(cli, step_columns, N_STEP_COLUMNS);
-		for (size_t i = 0; i < json_object_array_length(steps); i++)
+		for (size_t i = 0; i < rh_json_length(steps); i++)
 			print_step(cli, json_object_array_get_idx(steps, i));
 	}
 	(void)putchar('\n');
-	for (size_t i = 0; events && i < json_object_array_length(events); i++) {
+	for (size_t i = 0; i < rh_json_length(events); i++) {
 		struct json_object *event = json_object_array_get_idx(events, i);
 		char time[32];
 

@@ -24,7 +24,7 @@ static const struct rh_column job_columns[] = {{"JOB", 12}, {"RUNNER", 16}, {"RE
 static void print_pools(const struct rh_cli *cli, struct json_object *pools)
 {
 	rh_print_header(cli, pool_columns, N_POOL_COLUMNS);
-	for (size_t i = 0; i < json_object_array_length(pools); i++) {
+	for (size_t i = 0; i < rh_json_length(pools); i++) {
 		struct json_object *pool = json_object_array_get_idx(pools, i);
 		int64_t warm = rh_json_number(pool, "warm"), want = rh_json_number(pool, "want");
 		const char *problem = rh_json_text(pool, "problem");
@@ -116,12 +116,12 @@ static void print_status(const struct rh_cli *cli, struct json_object *data)
 	struct json_object *jobs = rh_json_member(data, "jobs");
 	struct json_object *broker = rh_json_member(data, "broker");
 	struct json_object *runners = rh_json_member(data, "runners");
-	size_t n_jobs = jobs ? json_object_array_length(jobs) : 0;
+	size_t n_jobs = rh_json_length(jobs);
 
 	print_broker(cli, broker, rh_json_member(data, "store"));
 	print_engine(cli, rh_json_member(data, "engine"));
 	(void)printf("%srunners%s  %zu registered\n\n", rh_colour(cli, RH_BOLD),
-		rh_colour(cli, RH_PLAIN), runners ? json_object_array_length(runners) : 0);
+		rh_colour(cli, RH_PLAIN), rh_json_length(runners));
 	print_pools(cli, rh_json_member(data, "pools"));
 	(void)putchar('\n');
 	if (n_jobs == 0) {

@@ -39,6 +39,11 @@ bool rh_json_bool(struct json_object *object, const char *key)
 	return json_object_is_type(value, json_type_boolean) && json_object_get_boolean(value);
 }
 
+size_t rh_json_length(struct json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
 void rh_cli_print_json(struct json_object *data)
 {
 	(void)puts(json_object_to_json_string_ext(data,

@@ -89,20 +89,28 @@ const char *rh_short_id(const char *id, char buf[13])
 	return buf;
 }
 
+/* Never what the next larger unit would show. */
+static int rounded(int64_t us, int64_t unit, int most)
+{
+	int64_t n = (us + unit / 2) / unit;
+
+	return n < most ? (int)n : most;
+}
+
 const char *rh_duration(int64_t us, char *buf, size_t size)
 {
 	int64_t s = us / 1000000;
 
 	if (us < 0)
 		(void)snprintf(buf, size, "-");
-	else if (us < 10000)
+	else if (us < 9950)
 		(void)snprintf(buf, size, "%.1f ms", (double)us / 1000);
 	else if (us < 1000000)
-		(void)snprintf(buf, size, "%d ms", (int)(us / 1000));
-	else if (s < 10)
+		(void)snprintf(buf, size, "%d ms", rounded(us, 1000, 999));
+	else if (us < 9950000)
 		(void)snprintf(buf, size, "%.1f s", (double)us / 1000000);
 	else if (s < 60)
-		(void)snprintf(buf, size, "%d s", (int)s);
+		(void)snprintf(buf, size, "%d s", rounded(us, 1000000, 59));
 	else if (s < 3600)
 		(void)snprintf(buf, size, "%d min %d s", (int)(s / 60), (int)(s % 60));
 	else if (s < 86400)

@@ -64,7 +64,7 @@ static void check_in_use(
 		const char *name = doctor->config->runners[i].name;
 		bool known = false;
 
-		for (size_t k = 0; runners && k < json_object_array_length(runners); k++)
+		for (size_t k = 0; k < rh_json_length(runners); k++)
 			known |= strcmp(name,
 					 rh_json_text(json_object_array_get_idx(runners, k),
 						 "name")) == 0;

@@ -146,8 +146,7 @@ static void check_userns(
 	const struct rh_doctor *doctor, const struct rh_doctor_runner *runner, struct rh_finding *f)
 {
 	struct json_object *options = rh_json_member(doctor->engine_info, "SecurityOptions");
-	size_t n = json_object_is_type(options, json_type_array) ? json_object_array_length(options)
-								 : 0;
+	size_t n = rh_json_length(options);
 
 	if (skip(doctor, f))
 		return;

@@ -167,7 +167,7 @@ static int add_named(struct rh_doctor *doctor, struct json_object *told, const c
 		if (strcmp(config->runners[i].root, root) == 0)
 			return add_configured(doctor, &config->runners[i]);
 	}
-	for (size_t i = 0; !config && told && i < json_object_array_length(told); i++) {
+	for (size_t i = 0; !config && i < rh_json_length(told); i++) {
 		struct json_object *row = json_object_array_get_idx(told, i);
 
 		if (strcmp(rh_json_text(row, "root"), root) == 0)
@@ -180,8 +180,7 @@ static int find_runners(struct rh_doctor *doctor, const struct rh_words *dirs)
 {
 	const struct rh_config *config = doctor->config;
 	struct json_object *told = rh_json_member(doctor->status, "runners");
-	size_t n_told =
-		json_object_is_type(told, json_type_array) ? json_object_array_length(told) : 0;
+	size_t n_told = rh_json_length(told);
 	size_t n = dirs->n ? dirs->n : config ? config->n_runners : n_told;
 	int r = 0;
 
