@@ -35,7 +35,7 @@ build() {
             return 1
         }
     fi
-    nice ninja -C "$dir"
+    nice ninja -k 0 -C "$dir"
 }
 
 # build_quietly KIND: says nothing unless it takes work or fails
