@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(fn)  __attribute__((__cleanup__(fn)))
+/* A guard that nobody reads is used, too: clang does not think so by itself. */
+#define _cleanup_(fn)  __attribute__((__cleanup__(fn), __unused__))
 #define _printf_(a, b) __attribute__((__format__(__printf__, a, b)))
 
 /* Defines fn##p(), the cleanup helper of a pointer type whose destructor takes NULL. */

@@ -54,7 +54,7 @@ void rh_text_puts(struct rh_text *text, const char *string)
 	rh_text_add(text, string, strlen(string));
 }
 
-static char *format(const char *fmt, va_list ap)
+_printf_(1, 0) static char *format(const char *fmt, va_list ap)
 {
 	char *out = NULL;
 
