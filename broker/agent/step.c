@@ -369,9 +369,11 @@ void rh_step_ended(struct rh_step *step, int status, const struct rusage *usage)
 		rh_cgroup_explain_oom(cgroup, text, sizeof(text));
 	}
 	rh_filecmds_sweep(&step->files);
+	/* First the report: once the client has its EXIT the job may end, and the container with
+	 * it. */
+	report(step, &ended);
 	if (step->channel_fd >= 0)
 		send_exit(step->channel_fd, ended.exit_code, step->flags,
 			step->failure ? step->failure : text);
-	report(step, &ended);
 	release(step);
 }

@@ -133,6 +133,9 @@ int rh_container_lease(struct rh_container *container, const struct rh_id *job,
  */
 int rh_container_step(struct rh_container *container, uint64_t step, const int fds[5]);
 
+/* Takes in what the agent has said already: before a container is given back, so that no report of
+ * its steps is lost. May call on_step_ended and on_lost. */
+void rh_container_hear(struct rh_container *container);
 /* The step's report is stored: the agent may forget it. Reports come again until then. */
 void rh_container_step_ack(struct rh_container *container, uint64_t step);
 

@@ -228,6 +228,11 @@ void rh_container_on_step_ended(void *arg, const struct rh_wire_step_report *rep
 	options->on_step_ended(options->arg, container, report);
 }
 
+void rh_container_hear(struct rh_container *container)
+{
+	rh_link_hear(&container->link);
+}
+
 int rh_container_step(struct rh_container *container, uint64_t step, const int fds[5])
 {
 	struct rh_wire_step_ref body = {.job = container->job, .step = step};

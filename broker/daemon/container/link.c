@@ -175,6 +175,12 @@ static void receive(struct rh_link *link)
 	}
 }
 
+void rh_link_hear(struct rh_link *link)
+{
+	if (link->connection)
+		receive(link);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct rh_link_connection *connection =

@@ -80,6 +80,9 @@ void rh_link_extend(struct rh_link *link);
 /* May be called in any phase and again. Queued messages are dropped, no event follows. */
 void rh_link_stop(struct rh_link *link);
 
+/* Takes in what the agent has said already, without waiting for the loop's turn. */
+void rh_link_hear(struct rh_link *link);
+
 /**
  * rh_link_send() - send a message, or queue it until it can be sent
  * @body: copied

@@ -112,6 +112,9 @@ void rh_job_end(struct rh_job *job, enum rh_store_job_result result, const char 
 {
 	if (job->phase >= RH_JOB_PHASE_ENDING)
 		return;
+	/* The last step's report may be waiting behind the hook that ends the job. */
+	if (job->container)
+		rh_container_hear(job->container);
 	job->result = result;
 	/* The first reason is the cause: a lost container explains what came after it. */
 	if (!job->reason[0])
