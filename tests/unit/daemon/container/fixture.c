@@ -201,7 +201,8 @@ struct fake_container *fixture_fake(void)
 
 static void on_view(void *arg, const struct rh_pool_view *view)
 {
-	*(struct rh_pool_view *)arg = *view;
+	if (strcmp(view->profile, "p") == 0)
+		*(struct rh_pool_view *)arg = *view;
 }
 
 struct rh_pool_view fixture_view(void)
