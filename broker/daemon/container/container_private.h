@@ -51,6 +51,7 @@ struct rh_container_pool {
 	uint32_t n_idle, n_waiting, n_announced;
 	uint32_t n_coming; /* warm, but not offered yet: their record is being stored */
 	uint32_t n_by_state[RH_CONTAINER_N_STATES];
+	uint32_t n_refused; /* creations in a row that ended with -ERANGE */
 	struct rh_pool_backoff backoff;
 	char problem[sizeof(((struct rh_err *)0)->text)]; /* "": none */
 };
@@ -172,6 +173,7 @@ struct rh_containers {
 	unsigned n_handles; /* open libuv handles and requests, of containers too */
 
 	struct rh_list list;
+	struct rh_list kept; /* gone, but their owners have not given them back */
 	uint32_t n_containers;
 	struct rh_container *buckets[RH_CONTAINER_N_BUCKETS];
 	struct rh_list pools;

@@ -93,6 +93,7 @@ int rh_containers_start(const struct rh_containers_options *options, struct rh_c
 	all->config = rh_config_ref(options->config);
 	all->options.config = NULL; /* of which reload makes another */
 	rh_list_init(&all->list);
+	rh_list_init(&all->kept);
 	rh_list_init(&all->pools);
 	rh_list_init(&all->due);
 	rh_list_init(&all->errands);
@@ -144,16 +145,12 @@ static void on_own_closed(uv_handle_t *handle)
 static void finish(struct rh_containers *all)
 {
 	all->finished = true;
-	while (!rh_list_is_empty(&all->list)) {
-		struct rh_container *container =
-			rh_list_first(&all->list, struct rh_container, node);
-
-		(void)rh_container_ref(container);
-		rh_container_detach(container);
-		if (container->custody == RH_CUSTODY_OWNER)
-			rh_container_set_custody(container, RH_CUSTODY_NONE);
-		rh_container_unref(container);
-	}
+	while (!rh_list_is_empty(&all->list))
+		rh_container_detach(rh_list_entry(all->list.next, struct rh_container, node));
+	/* Their owners' pointers end here. */
+	while (!rh_list_is_empty(&all->kept))
+		rh_container_set_custody(
+			rh_list_entry(all->kept.next, struct rh_container, node), RH_CUSTODY_NONE);
 	rh_containers_run_errands(all);
 	all->tick.data = all;
 	all->soon.data = all;

@@ -22,8 +22,11 @@ static void failed(struct rh_container *container, int r, const struct rh_err *e
 
 	if (container->state != RH_CONTAINER_CREATING || container->dying)
 		return;
-	/* The engine has noted what the host refuses: the next one is made without it. */
-	if (r != -ERANGE)
+	/*
+	 * The engine has noted what the host refuses: the next one is made without it. Those that
+	 * were begun before fail likewise, and there are not more of them than slots.
+	 */
+	if (r != -ERANGE || ++container->pool->n_refused > all->config->engine_parallel)
 		rh_containers_pool_failed(all, container->pool, r, err);
 	rh_container_end(container, err->text, true);
 	rh_containers_fill(all);
@@ -167,6 +170,7 @@ static void agent_ready(struct rh_container *container, const struct rh_wire_sta
 	}
 	rh_pool_backoff_succeeded(&pool->backoff);
 	pool->problem[0] = '\0';
+	pool->n_refused = 0;
 	container->warm_ms = rh_wall_ms();
 	container->coming = true;
 	pool->n_coming++;

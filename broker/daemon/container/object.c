@@ -95,8 +95,11 @@ void rh_container_set_custody(struct rh_container *container, enum rh_custody cu
 	container->custody = custody;
 	if (custody == RH_CUSTODY_OWNER && !was_owned)
 		(void)rh_container_ref(container);
-	else if (custody != RH_CUSTODY_OWNER && was_owned)
-		rh_container_unref(container);
+	if (custody == RH_CUSTODY_OWNER || !was_owned)
+		return;
+	if (container->detached)
+		rh_list_remove(&container->node);
+	rh_container_unref(container);
 }
 
 static int make_paths(struct rh_container *container, const char *parent)
@@ -222,6 +225,8 @@ void rh_container_detach(struct rh_container *container)
 	rh_container_settle(container);
 	container->detached = true;
 	leave_table(container);
+	if (container->custody == RH_CUSTODY_OWNER)
+		rh_list_append(&container->all->kept, &container->node);
 	rh_list_remove(&container->removal_node);
 	rh_link_stop(&container->link);
 	unwatch_init(container);

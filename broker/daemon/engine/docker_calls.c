@@ -72,11 +72,12 @@ static void finish_start(struct rh_docker_call *call, const struct rh_docker_res
 	int r = rh_docker_result(call->engine, response, &err);
 
 	/* What runc says where the daemon may not raise its own hard limit. */
-	if (r < 0 && !call->engine->without_nofile && strstr(err.text, "rlimit")) {
+	if (r < 0 && strstr(err.text, "rlimit")) {
+		if (!call->engine->without_nofile)
+			rh_log_warning(call->engine->log,
+				"engine's host refuses the profile's nofile, leaving it out",
+				RH_STR("engine", err.text));
 		call->engine->without_nofile = true;
-		rh_log_warning(call->engine->log,
-			"engine's host refuses the profile's nofile, leaving it out",
-			RH_STR("engine", err.text));
 		r = -ERANGE;
 	}
 	call->cb.done(call->arg, r, &err);
