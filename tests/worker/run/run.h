@@ -37,7 +37,7 @@ struct rh_run_runner {
 	bool change_user;
 };
 
-/* runner.c: finding, making and filling a runner directory. */
+/* make.c, runner.c: making a runner directory, finding and using one. */
 struct rh_run_make {
 	const char *root;
 	const char *name; /* NULL: the directory's */
@@ -48,6 +48,9 @@ struct rh_run_make {
 	bool versioned; /* bin and externals are links, as after an update */
 };
 int rh_runner_make(const struct rh_run_make *make, struct rh_err *err);
+/* Gives a runner directory to a user; all but externals, whose node may be a link to a cached one.
+ */
+int rh_runner_give(const char *root, uid_t uid, gid_t gid);
 int rh_runner_open(
 	const struct rh_run_options *options, struct rh_run_runner *ret_runner, struct rh_err *err);
 void rh_runner_close(struct rh_run_runner *runner);

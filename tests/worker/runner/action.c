@@ -194,30 +194,6 @@ bool rh_action_has_pre(struct rh_job *job, struct json_object *def)
 	return has_pre(job, def, 0);
 }
 
-void rh_action_register_post(struct rh_step *step, struct json_object *condition)
-{
-	struct rh_scope *scope = step->scope;
-
-	for (struct rh_post *post = scope->posts; post; post = post->next)
-		if (strcmp(post->context_name, step->context_name) == 0)
-			return;
-
-	struct rh_post *post = rh_must(calloc(1, sizeof(*post)));
-
-	*post = (struct rh_post){
-		.def = json_object_get(step->def),
-		.condition = condition ? json_object_get(condition)
-				       : rh_must(json_object_new_string("always()")),
-		.context_name = rh_dup(step->context_name),
-		.display = rh_dup(
-			rh_starts_with(step->display, "Pre ") ? step->display + 4 : step->display),
-		.next = scope->posts,
-	};
-	scope->posts = post;
-	if (step->outer)
-		rh_action_register_post(step->outer, NULL);
-}
-
 /* Defaults of action.yml, below what the step gives. */
 static int evaluate_inputs(struct rh_step *step, const struct rh_action *action,
 	struct json_object **ret_inputs, struct rh_err *err)

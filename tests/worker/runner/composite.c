@@ -54,18 +54,14 @@ static void run_steps(struct rh_step *outer, struct rh_scope *scope, const struc
 static void run_posts(struct rh_step *outer, struct rh_scope *scope)
 {
 	while (scope->posts) {
-		struct rh_post *post = scope->posts;
+		struct rh_post *post = rh_post_take(scope);
 		struct rh_step *step =
 			inner_step(outer, scope, post->def, RH_STAGE_POST, post->context_name);
 
-		scope->posts = post->next;
 		(void)json_object_put(step->condition);
-		step->condition = post->condition;
+		step->condition = json_object_get(post->condition);
 		execute(step);
-		(void)json_object_put(post->def);
-		free(post->context_name);
-		free(post->display);
-		free(post);
+		rh_post_free(post);
 	}
 }
 

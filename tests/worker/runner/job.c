@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/files.h"
+#include "common/environ.h"
 #include "common/text.h"
 #include "runner/job.h"
 #include "runnerhub/clock.h"
@@ -62,58 +62,13 @@ struct rh_scope *rh_scope_new(struct rh_job *job, struct rh_scope *outer, const 
 
 static void scope_free(struct rh_scope *scope)
 {
-	while (scope->posts) {
-		struct rh_post *post = scope->posts;
-
-		scope->posts = post->next;
-		(void)json_object_put(post->def);
-		(void)json_object_put(post->condition);
-		free(post->context_name);
-		free(post->display);
-		free(post);
-	}
+	while (scope->posts)
+		rh_post_free(rh_post_take(scope));
 	(void)json_object_put(scope->steps);
 	(void)json_object_put(scope->inputs);
 	(void)json_object_put(scope->env);
 	free(scope->name);
 	free(scope);
-}
-
-/* The Worker's environment as an object; what starts with no name is left out. */
-static struct json_object *environ_object(void)
-{
-	struct json_object *env = rh_must(json_object_new_object());
-
-	for (char **p = environ; *p; p++) {
-		const char *equals = strchr(*p, '=');
-
-		if (!equals || equals == *p)
-			continue;
-
-		_cleanup_(rh_freep) char *name = rh_must(strndup(*p, (size_t)(equals - *p)));
-
-		rh_json_set_str(env, name, equals + 1);
-	}
-	return env;
-}
-
-/* <root>/bin of this program. */
-static void find_root(struct rh_job *job)
-{
-	char path[4096] = "";
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	path[n > 0 ? n : 0] = '\0';
-	for (int i = 0; i < 2; i++) {
-		char *slash = strrchr(path, '/');
-
-		if (slash)
-			*slash = '\0';
-		if (i == 0)
-			job->bin = rh_dup(path);
-		else
-			job->root = rh_dup(path);
-	}
 }
 
 struct rh_job *rh_job_new(struct json_object *message, int event_fd, int64_t started_ms)
@@ -124,7 +79,7 @@ struct rh_job *rh_job_new(struct json_object *message, int event_fd, int64_t sta
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 		.message = json_object_get(message),
-		.start_env = environ_object(),
+		.start_env = rh_environ_load(),
 		.github = rh_json_copy(rh_json_get(message, "github")),
 		.runner = rh_must(json_object_new_object()),
 		.secrets = json_object_get(rh_json_get(message, "secrets")),
@@ -137,7 +92,7 @@ struct rh_job *rh_job_new(struct json_object *message, int event_fd, int64_t sta
 	};
 	if (!job->github)
 		job->github = rh_must(json_object_new_object());
-	find_root(job);
+	rh_environ_place(&job->bin, &job->root);
 
 	_cleanup_(rh_freep) char *diag = rh_fmt("%s/_diag", job->root);
 
@@ -208,141 +163,6 @@ void rh_job_shut_down(struct rh_job *job)
 	(void)pthread_mutex_unlock(&job->lock);
 }
 
-static void report_step(const struct rh_step *step, const char *kind)
-{
-	struct json_object *event = rh_must(json_object_new_object());
-
-	rh_json_set_str(event, "e", "step");
-	rh_json_set(event, "number", json_object_new_int(step->record->number));
-	rh_json_set_str(event, "name", step->display);
-	rh_json_set_str(event, "id", step->context_name);
-	rh_json_set_str(event, "kind", kind);
-	rh_json_set_str(event, "outcome", rh_result_name(step->outcome));
-	rh_json_set_str(event, "conclusion", rh_result_name(step->conclusion));
-	rh_json_set(event, "exit_code",
-		step->has_exit_code ? json_object_new_int(step->end.exit_code) : NULL);
-	rh_json_set(event, "ms", json_object_new_int64(rh_now_ms() - step->record->started_ms));
-	rh_json_set(event, "stdout_bytes", json_object_new_uint64(step->end.n_bytes[0]));
-	rh_json_set(event, "stderr_bytes", json_object_new_uint64(step->end.n_bytes[1]));
-	rh_log_event(&step->job->log, event);
-}
-
-static const char *kind_of(const struct rh_step *step)
-{
-	if (step->hook)
-		return "hook";
-	if (step->stage != RH_STAGE_MAIN)
-		return step->stage == RH_STAGE_PRE ? "pre" : "post";
-	return rh_json_has(step->def, "run") ? "run" : "action";
-}
-
-/* Runs one step of the job's own level, with a log record of its own. Consumes it. */
-static void run_step(struct rh_step *step)
-{
-	if (!step->hook)
-		rh_json_merge(step->env, step->job->env);
-	rh_step_name(step);
-	step->record = rh_record_new(&step->job->log, step->display);
-	rh_step_execute(step);
-	report_step(step, kind_of(step));
-	rh_record_free(step->record);
-	rh_step_free(step);
-}
-
-static void *background_main(void *arg)
-{
-	struct rh_step *step = arg;
-	struct rh_job *job = step->job;
-
-	(void)pthread_mutex_lock(&job->lock);
-	run_step(step);
-	job->n_background--;
-	(void)pthread_cond_broadcast(&job->changed);
-	(void)pthread_mutex_unlock(&job->lock);
-	return NULL;
-}
-
-static void run_in_background(struct rh_step *step)
-{
-	pthread_t thread;
-
-	step->job->n_background++;
-	if (pthread_create(&thread, NULL, background_main, step) != 0)
-		abort();
-	(void)pthread_detach(thread);
-}
-
-static void wait_for_background(struct rh_job *job)
-{
-	rh_log_flush(&job->log);
-	while (job->n_background)
-		(void)pthread_cond_wait(&job->changed, &job->lock);
-}
-
-static void run_hook(struct rh_job *job, enum rh_stage stage)
-{
-	bool pre = stage == RH_STAGE_PRE;
-	const char *path = rh_json_str(job->start_env,
-		pre ? "ACTIONS_RUNNER_HOOK_JOB_STARTED" : "ACTIONS_RUNNER_HOOK_JOB_COMPLETED", "");
-
-	if (!*path)
-		return;
-
-	struct rh_step *step = rh_step_new(
-		job, job->scope, NULL, stage, pre ? "__hook_started" : "__hook_completed");
-
-	step->hook = path;
-	step->condition = rh_must(json_object_new_string("always()"));
-	step->display = rh_dup(pre ? "Set up runner" : "Complete runner");
-	run_step(step);
-}
-
-static void run_stage(struct rh_job *job, struct json_object *entry, enum rh_stage stage)
-{
-	struct json_object *def = rh_json_get(entry, "def");
-	const char *display = rh_json_str(entry, "display", "");
-	struct rh_step *step =
-		rh_step_new(job, job->scope, def, stage, rh_json_str(entry, "name", ""));
-
-	if (rh_json_has(def, "wait-all")) {
-		wait_for_background(job);
-		rh_step_free(step);
-		return;
-	}
-	if (stage == RH_STAGE_PRE) {
-		(void)json_object_put(step->condition);
-		step->condition = rh_must(json_object_new_string("always()"));
-		step->display = rh_fmt("Pre %s", display);
-	} else {
-		step->display = rh_dup(display);
-	}
-	if (stage == RH_STAGE_MAIN && rh_expr_truthy(rh_json_get(def, "background")))
-		run_in_background(step);
-	else
-		run_step(step);
-}
-
-/* The newest post step first. */
-static void run_posts(struct rh_job *job)
-{
-	while (job->scope->posts) {
-		struct rh_post *post = job->scope->posts;
-		struct rh_step *step =
-			rh_step_new(job, job->scope, post->def, RH_STAGE_POST, post->context_name);
-
-		job->scope->posts = post->next;
-		(void)json_object_put(step->condition);
-		step->condition = post->condition;
-		step->inner = post->inner;
-		step->display = rh_fmt("Post %s", post->display);
-		run_step(step);
-		(void)json_object_put(post->def);
-		free(post->context_name);
-		free(post->display);
-		free(post);
-	}
-}
-
 /* A record of the Worker's own. */
 static struct rh_step *runner_step(struct rh_job *job, const char *name)
 {
@@ -360,7 +180,7 @@ static void end_runner_step(struct rh_step *step, int r, const struct rh_err *er
 		step->outcome = step->conclusion = RH_RESULT_FAILURE;
 		step->job->result = rh_result_merge(step->job->result, RH_RESULT_FAILURE);
 	}
-	report_step(step, "runner");
+	rh_stage_report(step, "runner");
 	rh_record_free(step->record);
 	rh_step_free(step);
 }
@@ -443,18 +263,18 @@ enum rh_result rh_job_run(struct rh_job *job)
 
 	wait_as_the_real_one(job);
 	if (plan) {
-		run_hook(job, RH_STAGE_PRE);
+		rh_stage_hook(job, RH_STAGE_PRE);
 		for (size_t i = 0; i < rh_json_len(plan); i++) {
 			struct json_object *entry = json_object_array_get_idx(plan, i);
 
 			if (rh_action_has_pre(job, rh_json_get(entry, "def")))
-				run_stage(job, entry, RH_STAGE_PRE);
+				rh_stage_step(job, entry, RH_STAGE_PRE);
 		}
 		for (size_t i = 0; i < rh_json_len(plan); i++)
-			run_stage(job, json_object_array_get_idx(plan, i), RH_STAGE_MAIN);
-		wait_for_background(job);
-		run_posts(job);
-		run_hook(job, RH_STAGE_POST);
+			rh_stage_step(job, json_object_array_get_idx(plan, i), RH_STAGE_MAIN);
+		rh_stage_wait(job);
+		rh_stage_posts(job);
+		rh_stage_hook(job, RH_STAGE_POST);
 	}
 	complete(job, before);
 

@@ -49,8 +49,6 @@ struct rh_scope {
 struct rh_post {
 	struct json_object *def;
 	struct json_object *condition;
-	struct rh_scope *scope;
-	struct rh_scope *inner; /* of a composite action: where its own post steps wait */
 	char *context_name;
 	char *display;
 	struct rh_post *next;
@@ -60,7 +58,6 @@ struct rh_step {
 	struct rh_job *job;
 	struct rh_scope *scope;
 	struct rh_step *outer; /* the composite step this is part of */
-	struct rh_scope *inner; /* post of a composite action: its steps' scope */
 	enum rh_stage stage;
 	struct json_object *def; /* the step as the workflow has it */
 	struct json_object *condition;
@@ -127,6 +124,21 @@ struct rh_scope *rh_scope_new(struct rh_job *job, struct rh_scope *outer, const 
 int rh_job_set_up(struct rh_job *job, struct rh_record *record, struct rh_err *err);
 void rh_job_tear_down(struct rh_job *job, struct rh_record *record);
 void rh_job_write_event(struct rh_job *job);
+
+/* stage.c: the steps at the job's own level. The caller holds the lock. */
+void rh_stage_hook(struct rh_job *job, enum rh_stage stage);
+/* An entry of the plan; one with background: true is only started. */
+void rh_stage_step(struct rh_job *job, struct json_object *entry, enum rh_stage stage);
+/* Waits for the background steps. */
+void rh_stage_wait(struct rh_job *job);
+/* The post steps, the newest first. */
+void rh_stage_posts(struct rh_job *job);
+/* Tells how a step ended. */
+void rh_stage_report(const struct rh_step *step, const char *kind);
+
+/* post.c: the newest post step of a scope that has one, and its end. */
+struct rh_post *rh_post_take(struct rh_scope *scope);
+void rh_post_free(struct rh_post *post);
 
 /* step.c */
 struct rh_step *rh_step_new(struct rh_job *job, struct rh_scope *scope, struct json_object *def,

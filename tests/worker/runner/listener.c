@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "common/environ.h"
 #include "common/files.h"
 #include "common/json.h"
 #include "runner/args.h"
@@ -84,27 +85,10 @@ static void read_env_file(const char *root, struct json_object *env)
 
 static char **worker_environment(const char *root)
 {
-	_cleanup_(rh_json_putp) struct json_object *env = rh_must(json_object_new_object());
-	size_t n = 0;
+	_cleanup_(rh_json_putp) struct json_object *env = rh_environ_load();
 
-	for (char **p = environ; *p; p++) {
-		const char *equals = strchr(*p, '=');
-
-		if (!equals || equals == *p)
-			continue;
-
-		_cleanup_(rh_freep) char *name = rh_must(strndup(*p, (size_t)(equals - *p)));
-
-		rh_json_set_str(env, name, equals + 1);
-	}
 	read_env_file(root, env);
-
-	char **envp = rh_must(calloc((size_t)json_object_object_length(env) + 1, sizeof(*envp)));
-
-	json_object_object_foreach (env, key, value) {
-		envp[n++] = rh_fmt("%s=%s", key, json_object_get_string(value));
-	}
-	return envp;
+	return rh_environ_strings(env);
 }
 
 static int start_process(struct listener *l, int in, int out, const int stdio[3])
@@ -292,24 +276,6 @@ static void loop(struct listener *l)
 	}
 }
 
-static void find_root(struct listener *l)
-{
-	char path[4096] = "";
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	path[n > 0 ? n : 0] = '\0';
-	for (int i = 0; i < 2; i++) {
-		char *slash = strrchr(path, '/');
-
-		if (slash)
-			*slash = '\0';
-		if (i == 0)
-			l->bin = rh_dup(path);
-		else
-			l->root = rh_dup(path);
-	}
-}
-
 static int open_diag(const char *root)
 {
 	char time[32] = "";
@@ -345,7 +311,7 @@ int main(int argc, char **argv)
 
 	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 		(void)sigaction(SIGINT, &stop, NULL);
-	find_root(&l);
+	rh_environ_place(&l.bin, &l.root);
 	l.diag_fd = open_diag(l.root);
 	l.envp = worker_environment(l.root);
 	loop(&l);

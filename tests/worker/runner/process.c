@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/environ.h"
 #include "common/text.h"
 #include "runner/args.h"
 #include "runner/job.h"
@@ -16,7 +17,6 @@
 static char **make_envp(struct rh_job *job, struct json_object *above)
 {
 	_cleanup_(rh_json_putp) struct json_object *all = rh_must(json_object_new_object());
-	size_t n = 0;
 
 	rh_json_merge(all, job->start_env);
 	rh_json_merge(all, above);
@@ -25,12 +25,7 @@ static char **make_envp(struct rh_job *job, struct json_object *above)
 	if (!rh_json_has(all, "CI"))
 		rh_json_set_str(all, "CI", "true");
 
-	char **envp = rh_must(calloc((size_t)json_object_object_length(all) + 1, sizeof(*envp)));
-
-	json_object_object_foreach (all, key, value) {
-		envp[n++] = rh_fmt("%s=%s", key, json_object_get_string(value));
-	}
-	return envp;
+	return rh_environ_strings(all);
 }
 
 /* GITHUB_* and RUNNER_* that the runtime context adds; what else is in the contexts stays there. */
