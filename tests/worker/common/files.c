@@ -154,7 +154,7 @@ static int copy_level(const char *from, const char *to, int depth, struct rh_err
 
 	if (r)
 		rh_err_set(err, r, "%s: %s", from, strerror(-r));
-	for (struct dirent *entry = NULL; !r && (entry = readdir(dir));) {
+	for (struct dirent *entry = NULL; dir && !r && (entry = readdir(dir));) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 
@@ -185,7 +185,7 @@ int rh_tree_chown(const char *path, uid_t uid, gid_t gid)
 	DIR *dir = opendir(path);
 	int r = dir ? 0 : -errno;
 
-	for (struct dirent *entry = NULL; !r && (entry = readdir(dir));) {
+	for (struct dirent *entry = NULL; dir && !r && (entry = readdir(dir));) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 

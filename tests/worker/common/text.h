@@ -24,20 +24,20 @@ void rh_text_add(struct rh_text *text, const void *data, size_t size);
 void rh_text_puts(struct rh_text *text, const char *string);
 _printf_(2, 3) void rh_text_printf(struct rh_text *text, const char *fmt, ...);
 /* Takes the string out, never NULL; the buffer is empty afterwards. */
-char *rh_text_take(struct rh_text *text);
+__attribute__((returns_nonnull)) char *rh_text_take(struct rh_text *text);
 
 /* Return: allocated strings, never NULL. */
-_printf_(1, 2) char *rh_fmt(const char *fmt, ...);
-char *rh_dup(const char *string);
+__attribute__((returns_nonnull)) _printf_(1, 2) char *rh_fmt(const char *fmt, ...);
+__attribute__((returns_nonnull)) char *rh_dup(const char *string);
 
 /* Aborts if an allocation failed; compiles to its argument otherwise. */
-void *rh_must(void *p);
+__attribute__((returns_nonnull)) void *rh_must(void *p);
 
 bool rh_starts_with(const char *string, const char *prefix);
 bool rh_ends_with(const char *string, const char *suffix);
 /* A copy without blanks and line ends at both sides. */
-char *rh_trimmed(const char *string);
+__attribute__((returns_nonnull)) char *rh_trimmed(const char *string);
 /* A new random identifier, 8-4-4-4-12 hex digits, allocated. */
-char *rh_guid(void);
+__attribute__((returns_nonnull)) char *rh_guid(void);
 /* The wall clock as the runner writes it: 2026-01-31T12:00:00.1234567Z. */
 void rh_timestamp(char ret[32]);

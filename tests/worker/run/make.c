@@ -160,7 +160,7 @@ int rh_runner_give(const char *root, uid_t uid, gid_t gid)
 	DIR *dir = opendir(root);
 	int r = dir && lchown(root, uid, gid) == 0 ? 0 : -errno;
 
-	for (struct dirent *entry = NULL; !r && (entry = readdir(dir));) {
+	for (struct dirent *entry = NULL; dir && !r && (entry = readdir(dir));) {
 		_cleanup_(rh_freep) char *path = rh_fmt("%s/%s", root, entry->d_name);
 
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&

@@ -124,8 +124,8 @@ int rh_runner_open(
 	struct stat st = {0};
 	int r = find(options, &runner, err);
 
-	if (!r && stat(runner.root, &st) < 0)
-		r = raise_errno(err, -errno, runner.root);
+	if (!r && (!runner.root || stat(runner.root, &st) < 0))
+		r = rh_err_set(err, -ENOENT, "the runner directory cannot be read");
 	if (r) {
 		rh_runner_close(&runner);
 		return r;

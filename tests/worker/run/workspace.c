@@ -27,8 +27,7 @@ static int write_file(
 {
 	_cleanup_(rh_freep) char *path = rh_fmt("%s/%s", workspace, name);
 	_cleanup_(rh_freep) char *dir = rh_dup(path);
-	const char *mode = "644";
-	_cleanup_(rh_freep) char *mode_text = NULL;
+	mode_t mode = 0644;
 
 	if (rh_starts_with(name, "/") || strstr(name, ".."))
 		return rh_err_set(err, -EINVAL, "%s: outside the workspace", name);
@@ -36,7 +35,7 @@ static int write_file(
 		struct json_object *given = rh_json_get(value, "mode");
 
 		if (given)
-			mode = mode_text = rh_dup(json_object_get_string(given));
+			mode = (mode_t)strtol(json_object_get_string(given), NULL, 8);
 		value = rh_json_get(value, "content");
 	}
 	*strrchr(dir, '/') = '\0';
@@ -45,7 +44,7 @@ static int write_file(
 
 	if (!r)
 		r = rh_file_write_str(path, value ? json_object_get_string(value) : "");
-	if (!r && chmod(path, (mode_t)strtol(mode, NULL, 8)) < 0)
+	if (!r && chmod(path, mode) < 0)
 		r = -errno;
 	return r ? rh_err_set(err, r, "%s: %s", path, strerror(-r)) : 0;
 }

@@ -30,14 +30,19 @@ bool rh_action_is_remote(const char *uses)
 	return !rh_starts_with(uses, "./") && !rh_starts_with(uses, "docker://");
 }
 
+static const char *using_of(const struct rh_action *action)
+{
+	return action->using ? action->using : "";
+}
+
 bool rh_action_is_node(const struct rh_action *action)
 {
-	return rh_starts_with(action->using, "node");
+	return rh_starts_with(using_of(action), "node");
 }
 
 bool rh_action_is_composite(const struct rh_action *action)
 {
-	return strcasecmp(action->using, "composite") == 0;
+	return strcasecmp(using_of(action), "composite") == 0;
 }
 
 /* owner/repo[/path]@ref */

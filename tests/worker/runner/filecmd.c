@@ -17,7 +17,7 @@
 #include "common/text.h"
 #include "runner/job.h"
 
-#define SUMMARY_MAX (1024u * 1024)
+#define SUMMARY_MAX ((size_t)1024 * 1024)
 
 typedef int (*pair_fn)(
 	struct rh_step *step, const char *name, const char *value, struct rh_err *err);

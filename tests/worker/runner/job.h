@@ -202,8 +202,8 @@ bool rh_action_has_pre(struct rh_job *job, struct json_object *def);
 int rh_archive_fetch(
 	struct rh_job *job, struct rh_record *record, const char *uses, struct rh_err *err);
 
-/* hashfiles.c */
-int rh_hash_files(void *job, struct json_object *patterns, char **ret_hash, struct rh_err *err);
+/* hashfiles.c: @arg is the job. */
+int rh_hash_files(void *arg, struct json_object *patterns, char **ret_hash, struct rh_err *err);
 
 /* orphan.c */
 struct json_object *rh_orphan_snapshot(void);

@@ -21,7 +21,7 @@
 #include "runnerhub/clock.h"
 #include "runnerhub/fd.h"
 
-#define PAGE_MAX       (8u * 1024 * 1024)
+#define PAGE_MAX       ((size_t)8 * 1024 * 1024)
 #define PAGE_BUFFER    4096u
 #define EVENTS_BUFFER  32768u
 #define EVENTS_WAIT_MS 200
