@@ -231,7 +231,7 @@ static struct json_object *build(const struct rh_run_options *options, struct js
 
 	rh_json_set_str(secrets, "GITHUB_TOKEN", token);
 	rh_json_set_str(m, "key", key);
-	rh_json_set_str(m, "display", rh_json_str(job, "name", key));
+	rh_json_set_str(m, "jobDisplayName", rh_json_str(job, "name", key));
 	rh_json_set_str(m, "orchestration_id", orchestration);
 	rh_json_set(m, "github", github_context(options, workflow, key));
 	rh_json_set_str(rh_json_get(m, "github"), "token", token);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/environ.h"
+#include "common/files.h"
 #include "common/text.h"
 #include "runner/job.h"
 #include "runnerhub/clock.h"
@@ -71,6 +72,21 @@ static void scope_free(struct rh_scope *scope)
 	free(scope);
 }
 
+/* _diag/Worker_<time>-utc.log: the job message, masked. Display name and matrix are only there. */
+static void write_trace(struct rh_job *job)
+{
+	char time[32] = "";
+
+	rh_timestamp(time);
+
+	_cleanup_(rh_freep) char *path = rh_fmt("%s/_diag/Worker_%.19s-utc.log", job->root, time);
+	_cleanup_(rh_freep) char *text = rh_fmt("[%.19sZ INFO Worker] Job message:\n %s\n", time,
+		json_object_to_json_string_ext(job->message, JSON_C_TO_STRING_PRETTY));
+	_cleanup_(rh_freep) char *masked = rh_mask_apply(&job->log.mask, text);
+
+	(void)rh_file_write_str(path, masked ? masked : text);
+}
+
 struct rh_job *rh_job_new(struct json_object *message, int event_fd, int64_t started_ms)
 {
 	struct rh_job *job = rh_must(calloc(1, sizeof(*job)));
@@ -106,6 +122,7 @@ struct rh_job *rh_job_new(struct json_object *message, int event_fd, int64_t sta
 			rh_mask_add(&job->log.mask, json_object_get_string(value));
 		}
 	}
+	write_trace(job);
 	return job;
 }
 
@@ -214,7 +231,7 @@ static struct json_object *set_up(struct rh_job *job)
 	rh_json_set_str(job->start_env, "RUNNER_TRACKING_ID", job->tracking_id);
 	if (!r)
 		rh_record_printf(step->record, "Complete job name: %s",
-			rh_json_str(job->message, "display", "job"));
+			rh_json_str(job->message, "jobDisplayName", "job"));
 	end_runner_step(step, r, &err);
 	if (r)
 		(void)json_object_put(rh_steal(&plan));
