@@ -214,6 +214,8 @@ void rh_containers_check_closed(struct rh_containers *all);
 /* In state CREATING, in the table and in @pool. @instance: NULL for a new one. */
 int rh_container_new(struct rh_containers *all, struct rh_container_pool *pool,
 	const struct rh_id *instance, struct rh_container **ret_container);
+/* The name of a container that has no job yet. */
+void rh_container_name_for_pool(struct rh_container *container);
 struct rh_container *rh_container_ref(struct rh_container *container);
 void rh_container_unref(struct rh_container *container);
 struct rh_container *rh_containers_find(struct rh_containers *all, const char *instance_text);

@@ -45,32 +45,32 @@ static bool is_leasing(const struct rh_container *container)
 static void on_renamed(void *arg, int r, const struct rh_err *err)
 {
 	struct rh_container *container = arg;
-	char job[RH_ID_TEXT_SIZE];
 
-	if (r == 0) {
-		rh_id_format(&container->job, job);
-		(void)snprintf(container->name, sizeof(container->name), "runnerhub-%.12s", job);
-	}
+	/* The name it was created with, then. */
+	if (r < 0)
+		rh_container_name_for_pool(container);
 	rh_container_unref(container);
 }
 
 /* For people, who look at the engine's list; nothing depends on it. */
 static void rename_for_job(struct rh_container *container)
 {
-	char job[RH_ID_TEXT_SIZE];
-	char name[sizeof(container->name)];
-
-	rh_id_format(&container->job, job);
-	(void)snprintf(name, sizeof(name), "runnerhub-%.12s", job);
-	if (rh_engine_rename(container->all->options.engine, container->engine_id, name, on_renamed,
-		    rh_container_ref(container)) < 0)
+	if (rh_engine_rename(container->all->options.engine, container->engine_id, container->name,
+		    on_renamed, rh_container_ref(container)) < 0) {
+		rh_container_name_for_pool(container);
 		rh_container_unref(container);
+	}
 }
 
 static void finish(struct rh_container *container)
 {
+	char job[RH_ID_TEXT_SIZE];
+
 	container->lease.over = true;
 	rh_container_set_timer(container, 0, NULL);
+	/* The job's log names it as it will be called from now on. */
+	rh_id_format(&container->job, job);
+	(void)snprintf(container->name, sizeof(container->name), "runnerhub-%.12s", job);
 	deliver(container);
 	if (container->state == RH_CONTAINER_LEASED)
 		rename_for_job(container);

@@ -135,6 +135,12 @@ static int take_profile(struct rh_container *container)
 	return own && own->name ? 0 : rh_origin(-ENOMEM);
 }
 
+void rh_container_name_for_pool(struct rh_container *container)
+{
+	(void)snprintf(container->name, sizeof(container->name), "runnerhub-%.63s-%.12s",
+		container->pool->name, container->instance_text);
+}
+
 int rh_container_new(struct rh_containers *all, struct rh_container_pool *pool,
 	const struct rh_id *instance, struct rh_container **ret_container)
 {
@@ -159,8 +165,7 @@ int rh_container_new(struct rh_containers *all, struct rh_container_pool *pool,
 	else
 		r = rh_id_new(&container->instance);
 	rh_id_format(&container->instance, container->instance_text);
-	(void)snprintf(container->name, sizeof(container->name), "runnerhub-%.63s-%.12s",
-		pool->name, container->instance_text);
+	rh_container_name_for_pool(container);
 	if (r == 0)
 		r = make_paths(container, all->parent_dir);
 	if (r == 0)
