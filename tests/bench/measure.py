@@ -47,7 +47,7 @@ def job_start(runner, cold_runner, o):
         wait_warm("bench", 2)
         if spec is None:
             name = next(c for c in runnerhub("containers") if c["state"] == "warm")["engineId"]
-            spec = engine.spec_of(name)
+            spec = engine.spec_of(name, os.path.dirname(o.out))
         warm.append(measure(runner, "hook", 0)["hook"])
         if i < (4 if o.quick else 20):
             wait_warm("bench", 2)

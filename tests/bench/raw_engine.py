@@ -30,12 +30,18 @@ class RawEngine:
             raise RuntimeError(f"{method} {path}: {answer.status} {data[:200]}")
         return json.loads(data) if data else None
 
-    def spec_of(self, name):
-        """The specification of a container that the broker made, so that both create the same."""
+    def spec_of(self, name, directory):
+        """The specification of a container that the broker made, so that both create the same.
+
+        Its own directory goes with it, so another takes that place.
+        """
         seen = self.call("GET", f"/containers/{name}/json")
         host = seen["HostConfig"]
         keep = ("NetworkMode", "CapDrop", "CapAdd", "SecurityOpt", "Memory", "MemorySwap",
                 "NanoCpus", "PidsLimit", "ShmSize", "Ulimits", "LogConfig", "RestartPolicy", "Mounts")
+        for mount in host["Mounts"]:
+            if mount["Target"] == "/.runnerhub/socket":
+                mount["Source"] = directory
         return {
             "Image": seen["Config"]["Image"],
             "Entrypoint": seen["Config"]["Entrypoint"],
