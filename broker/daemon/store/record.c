@@ -108,10 +108,11 @@ struct rh_row *rh_row_new(const struct rh_table *table, const void *record)
 		n_data += data_size(&table->columns[i], record);
 
 	struct rh_row *row = malloc(size + n_data);
-	char *data = (char *)row + size;
+	char *data = NULL;
 
 	if (!row)
 		return NULL;
+	data = (char *)row + size;
 	row->table = table;
 	row->size = size + n_data;
 	for (size_t i = 0; i < table->n; i++) {

@@ -13,6 +13,8 @@
 
 #include "broker/daemon/store/store.h"
 
+#include <assert.h>
+
 #include "broker/daemon/store/open.h"
 #include "broker/daemon/store/reader.h"
 #include "broker/daemon/store/writer.h"
@@ -187,6 +189,7 @@ static struct rh_store *open_store(
 
 static void say_start(const struct rh_store *store, const struct rh_store_file *file)
 {
+	assert(file->open); /* of a file that was opened */
 	if (file->set_aside)
 		rh_log_error(store->log, "the store's file was damaged; a new one was begun",
 			RH_STR("file", store->path), RH_STR("kept_as", file->aside));

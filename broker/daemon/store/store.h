@@ -127,7 +127,14 @@ int rh_store_start(uv_loop_t *loop, const char *path, struct rh_log *log,
 /* Refuses new work, writes what is queued (bounded in time), then @cb. */
 void rh_store_close(struct rh_store *store, void (*cb)(void *arg), void *arg);
 
-/* Upserts by key (job id; job and step; instance). -ENOBUFS if the queue is full. */
+/*
+ * Upserts by key (job id; job and step; instance). Empty text, a null id and a zero leave what is
+ * stored, except for the states, the result, cold and changed_ms: a step's end need not repeat its
+ * beginning. Return: 0; -ENOBUFS if the queue is full, -ESHUTDOWN after rh_store_close(), -ENOMEM.
+ *
+ * In @cb: 0 once it is committed; -EINVAL if the row itself is wrong; else the row stays queued
+ * (-ENOSPC, -EBUSY, -EIO, -EROFS, …) or was given up at the end (-ECANCELED).
+ */
 int rh_store_put_job(
 	struct rh_store *store, const struct rh_store_job *job, rh_store_done_fn cb, void *arg);
 int rh_store_put_step(

@@ -63,7 +63,7 @@ START_TEST(defaults_hold)
 	ck_assert_uint_eq(profile->memory_bytes, 4096ull << 20);
 	ck_assert_uint_eq(profile->pids, 512);
 	ck_assert_str_eq(profile->network, "isolated");
-	ck_assert_uint_eq(profile->job_timeout_ms, 6 * 3600000);
+	ck_assert_uint_eq(profile->job_timeout_ms, INT64_C(6) * 3600000);
 	ck_assert_ptr_null(profile->cap_add);
 	ck_assert_uint_eq(config->n_runners, 0);
 	ck_assert_ptr_null(rh_config_profile(config, "other"));
@@ -104,7 +104,7 @@ START_TEST(every_option_is_read)
 	ck_assert_uint_eq(config->id_map_base, 100000);
 	ck_assert_uint_eq(count(config->env_pass), 2);
 	ck_assert_str_eq(config->env_pass[1], "B*");
-	ck_assert_uint_eq(config->store_keep_ms, 7 * 86400000);
+	ck_assert_uint_eq(config->store_keep_ms, INT64_C(7) * 86400000);
 	ck_assert_uint_eq(config->store_keep_jobs, 5);
 	ck_assert_str_eq(config->runtime_dir, "/r");
 	ck_assert_str_eq(config->state_dir, "/s");

@@ -34,7 +34,9 @@ START_TEST(the_committed_file_is_generated)
 	if (strcmp(RH_LIBEXEC_DIR RH_STATE_DIR RH_RUNTIME_DIR RH_CONFIG_DIR,
 		    "/usr/local/lib/runnerhub/var/lib/runnerhub/run/runnerhub/etc/runnerhub") == 0)
 		ck_assert_str_eq(text, committed);
-	ck_assert_ptr_nonnull(parse(committed));
+	_cleanup_(rh_config_unrefp) struct rh_config *config = parse(committed);
+
+	ck_assert_ptr_nonnull(config);
 	free(text);
 }
 END_TEST
