@@ -19,7 +19,7 @@
 #define TRIES_MAX       3u /* of creations that fail for reasons that may pass */
 #define TIRED_AFTER_MS  2000
 #define ENGINE_WAIT_MS  10000 /* a restart of the engine takes a few seconds */
-#define ANSWER_EARLY_MS 2000 /* before the job's own deadline, since we know why */
+#define ANSWER_EARLY_MS INT64_C(2000) /* before the job's own deadline, since we know why */
 
 static void make_due(struct rh_container_request *request)
 {

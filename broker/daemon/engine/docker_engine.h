@@ -11,7 +11,7 @@
 #include "runnerhub/list.h"
 
 #define RH_DOCKER_PATH_SIZE 8192
-#define RH_DOCKER_BODY_MAX  (8u * 1024 * 1024) /* a list of thousands of containers */
+#define RH_DOCKER_BODY_MAX  ((size_t)8 * 1024 * 1024) /* a list of thousands of containers */
 
 /* How the broker follows the engine; docker_follow.c draws it. */
 enum rh_docker_phase {

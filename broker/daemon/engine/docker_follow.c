@@ -24,7 +24,7 @@
 #define ALIVE_EVERY_MS 20000u
 #define PATH_SIZE      8192
 #define SMALL_BODY_MAX 65536u
-#define STREAM_AHEAD   (1024u * 1024)
+#define STREAM_AHEAD   1048576u
 
 static void wait_and_retry(struct rh_engine *engine);
 

@@ -145,7 +145,7 @@ static int64_t parse_time_ms(const char *text)
 		for (int digit = 0, factor = 100; digit < 3; digit++, factor /= 10) {
 			if (!isdigit((unsigned char)rest[1]))
 				break;
-			ms += (*++rest - '0') * factor;
+			ms += (int64_t)(*++rest - '0') * factor;
 		}
 	}
 	return (int64_t)timegm(&tm) * 1000 + ms;
