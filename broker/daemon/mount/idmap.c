@@ -3,7 +3,7 @@
 /*
  * A user namespace needs a process to be born in: a child that unshares, says so, and waits until
  * its maps were written and its namespace was opened. It ends when its socket closes, so it does
- * not outlive a helper that is killed in between.
+ * not outlive a helper that is killed in between. Made with _Fork(), see zygote.c.
  */
 
 #include "broker/daemon/mount/idmap.h"
@@ -124,7 +124,7 @@ static int make(const struct rh_idmap_key *key, int *ret_fd)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return rh_origin(-errno);
 
-	pid_t pid = fork();
+	pid_t pid = _Fork();
 
 	if (pid == 0) {
 		(void)close(pair[0]);

@@ -4,6 +4,9 @@
  * The parent of the mount helpers. It gets one byte (the kind) and one descriptor (the helper's end
  * of its socket) a packet, kills the old helper of that kind, forks the new one. It reaps its
  * children itself, so a number that it kills is always its child's.
+ *
+ * Forks are made with _Fork(): libuv has a handler for children of fork(), which closes descriptors
+ * by the numbers that they had in the broker.
  */
 
 #include "broker/daemon/mount/zygote.h"
@@ -88,7 +91,7 @@ static pid_t spawn(pid_t old, uint8_t kind, int fd)
 	if (old > 0)
 		(void)kill(old, SIGKILL);
 
-	pid_t pid = fork();
+	pid_t pid = _Fork();
 
 	if (pid == 0) {
 		rh_mount_process_init(helper_names[kind], &fd, self);
@@ -135,7 +138,7 @@ int rh_zygote_fork(struct rh_zygote *ret_zygote)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return rh_origin(-errno);
 
-	pid_t pid = fork();
+	pid_t pid = _Fork();
 
 	if (pid == 0) {
 		rh_mount_process_init("rh-zygote", &pair[1], self);
