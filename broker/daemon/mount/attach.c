@@ -246,6 +246,22 @@ static int put_all(const struct job *job, const struct rh_inside *inside, struct
 	return rh_trace(r);
 }
 
+static int add_skeletons(const struct job *job, struct rh_inside *inside, struct rh_err *err)
+{
+	const char *const paths[] = {job->attach->root, job->attach->work};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		int r = 0;
+
+		if (i == 0 || !rh_plan_below(paths[0], paths[i]))
+			r = rh_inside_add_skeleton(inside, paths[i]);
+		if (r < 0)
+			return rh_err_set(err, r, "cannot attach %.300s in the container: %s",
+				paths[i], strerror(-r));
+	}
+	return 0;
+}
+
 static int visit(const struct job *job, struct rh_inside *inside, struct rh_err *err)
 {
 	int r = rh_inside_enter(inside, job->ns_fd);
@@ -257,6 +273,8 @@ static int visit(const struct job *job, struct rh_inside *inside, struct rh_err 
 	_cleanup_(rh_closep) int agent_fd = rh_inside_agent_dir(inside, &job->agent_dir);
 
 	r = check_agent_dir(agent_fd, job, err);
+	if (r == 0)
+		r = add_skeletons(job, inside, err);
 	if (r == 0)
 		r = put_all(job, inside, err);
 	if (r < 0)
@@ -290,7 +308,7 @@ int rh_attach_run(const struct rh_home *home, struct rh_idmaps *maps,
 
 	if (r == 0) {
 		r = visit(&job, &inside, err);
-		rh_close(inside.root_fd);
+		rh_inside_deinit(&inside);
 		if (rh_home_return(home) < 0)
 			_exit(1); /* in a strange namespace nothing else may be done */
 	}

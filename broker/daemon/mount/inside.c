@@ -124,33 +124,114 @@ static int open_existing_part(const struct rh_inside *inside, char *path)
 	}
 }
 
+/* Goes down @rest ("a/b") from @dir_fd, which is consumed; what is missing is made. */
+static int make_rest(
+	const struct rh_inside *inside, int dir_fd, const char *rest, size_t n_not_owned)
+{
+	const char *begin = rest;
+
+	while (dir_fd >= 0 && *rest) {
+		size_t length = strcspn(rest, "/");
+		char name[NAME_MAX + 1];
+
+		if (length == 0 || length > NAME_MAX)
+			break;
+		memcpy(name, rest, length);
+		name[length] = '\0';
+		rest += length;
+
+		int next =
+			rh_sys_openat2(dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, RH_BENEATH);
+
+		if (next == -ENOENT)
+			next = make_one(
+				inside, dir_fd, name, (size_t)(rest - begin) >= n_not_owned);
+		(void)close(dir_fd);
+		dir_fd = next;
+		rest += *rest == '/';
+	}
+	return rh_trace(dir_fd);
+}
+
 int rh_inside_make_dir(const struct rh_inside *inside, const char *path, size_t owned_from)
 {
 	char part[PATH_MAX];
+
+	if (!rh_plan_is_path(path))
+		return rh_origin(-EINVAL);
+	for (size_t i = 0; i < inside->n_skeletons; i++) {
+		const char *rest = rh_plan_below(inside->skeletons[i].path, path);
+		int fd = rest ? fcntl(inside->skeletons[i].fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+		if (rest)
+			return fd < 0 ? rh_origin(-errno)
+				      : rh_trace(make_rest(inside, fd, rest, 0));
+	}
+
 	int fd = open_in_root(inside, path);
 
 	if (fd != -ENOENT)
 		return rh_trace(fd);
-	if (!rh_plan_is_path(path))
-		return rh_origin(-EINVAL);
 	(void)snprintf(part, sizeof(part), "%s", path);
 	fd = open_existing_part(inside, part);
 
-	const char *rest = path + strlen(part);
+	size_t done = strlen(part) + 1;
 
-	while (fd >= 0 && *rest == '/') {
-		size_t length = strcspn(rest + 1, "/");
-		char name[NAME_MAX + 1];
+	return rh_trace(
+		make_rest(inside, fd, path + done, owned_from > done ? owned_from - done : 0));
+}
 
-		(void)snprintf(name, sizeof(name), "%.*s", (int)length, rest + 1);
-		rest += 1 + length;
+static int make_tmpfs(const struct rh_inside *inside)
+{
+	_cleanup_(rh_closep) int fs_fd = rh_sys_fsopen("tmpfs");
+	char uid[16];
+	char gid[16];
+	int r = fs_fd;
 
-		int next = make_one(inside, fd, name, (size_t)(rest - path) >= owned_from);
+	(void)snprintf(uid, sizeof(uid), "%u", inside->uid);
+	(void)snprintf(gid, sizeof(gid), "%u", inside->gid);
 
-		(void)close(fd);
-		fd = next;
-	}
-	return rh_trace(fd);
+	const char *const options[][2] = {
+		{"mode", "755"}, {"uid", uid}, {"gid", gid}, {"size", "64m"}, {"nr_inodes", "16k"}};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && r >= 0; i++)
+		r = rh_sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, options[i][0], options[i][1]);
+	if (r >= 0)
+		r = rh_sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL);
+	return r < 0 ? rh_trace(r)
+		     : rh_trace(rh_sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+}
+
+int rh_inside_add_skeleton(struct rh_inside *inside, const char *path)
+{
+	_cleanup_(rh_closep) int there = open_in_root(inside, path);
+
+	/* What else is wrong with it is told when it is used. */
+	if (there != -ENOENT || inside->n_skeletons == RH_INSIDE_SKELETONS)
+		return 0;
+
+	_cleanup_(rh_closep) int target_fd = rh_inside_make_dir(inside, path, strlen(path));
+
+	if (target_fd < 0)
+		return rh_trace(target_fd);
+
+	_cleanup_(rh_closep) int mount_fd = make_tmpfs(inside);
+
+	if (mount_fd < 0 || rh_sys_move_mount(mount_fd, target_fd) < 0)
+		return 0;
+	inside->skeletons[inside->n_skeletons].path = path;
+	inside->skeletons[inside->n_skeletons].fd = rh_steal_fd(&mount_fd);
+	inside->n_skeletons++;
+	return 0;
+}
+
+void rh_inside_deinit(struct rh_inside *inside)
+{
+	for (size_t i = 0; i < inside->n_skeletons; i++)
+		rh_close(inside->skeletons[i].fd);
+	rh_close(inside->root_fd);
+	inside->n_skeletons = 0;
+	inside->root_fd = -1;
 }
 
 int rh_inside_agent_dir(const struct rh_inside *inside, const struct stat *host)

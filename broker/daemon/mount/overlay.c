@@ -23,17 +23,15 @@
 #include "broker/daemon/mount/tree.h"
 #include "runnerhub/cleanup.h"
 
-#define TOOL_DIR "tool"
-
 struct layers {
-	int tool_fd;
+	int dir_fd; /* RH_OVERLAY_DIR */
 	int upper_fd;
 	int work_fd;
 };
 
 static void close_layers(struct layers *layers)
 {
-	rh_close(layers->tool_fd);
+	rh_close(layers->dir_fd);
 	rh_close(layers->upper_fd);
 	rh_close(layers->work_fd);
 }
@@ -48,23 +46,53 @@ static int make_dir(int dir_fd, const char *name, mode_t mode)
 	return fd < 0 ? rh_origin(-errno) : fd;
 }
 
+int rh_overlay_make_dirs(int state_fd, const char *name)
+{
+	_cleanup_(rh_closep) int fd = make_dir(state_fd, name, 0700);
+
+	if (fd < 0)
+		return rh_trace(fd);
+	if (mkdirat(fd, "upper", 0755) < 0 || mkdirat(fd, "work", 0700) < 0)
+		return rh_origin(-errno);
+	return 0;
+}
+
+static int open_dir(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? rh_origin(-errno) : fd;
+}
+
+/* Takes the directories that were made with the container; else, or for another try, new ones. */
+static int take_dirs(int state_fd)
+{
+	struct rh_tree_count count = {0};
+	int r = rh_sys_rename(
+		state_fd, RH_OVERLAY_SPARE, state_fd, RH_OVERLAY_DIR, RENAME_NOREPLACE);
+
+	if (r == 0)
+		return 0;
+	r = rh_tree_delete(state_fd, RH_OVERLAY_DIR, &count);
+	return r < 0 ? rh_trace(r) : rh_trace(rh_overlay_make_dirs(state_fd, RH_OVERLAY_DIR));
+}
+
 /*
  * The root of an overlay looks like its upper directory: that gets the lower one's mode. @layers is
  * its owner's to close, also on failure.
  */
 static int make_layers(const struct rh_overlay *overlay, struct layers *layers)
 {
-	struct rh_tree_count count = {0};
 	struct stat lower;
-	int r = rh_tree_delete(overlay->state_fd, TOOL_DIR, &count);
+	int r = take_dirs(overlay->state_fd);
 
 	if (r < 0)
 		return rh_trace(r);
-	layers->tool_fd = make_dir(overlay->state_fd, TOOL_DIR, 0700);
-	if (layers->tool_fd < 0)
-		return rh_trace(layers->tool_fd);
-	layers->upper_fd = make_dir(layers->tool_fd, "upper", 0755);
-	layers->work_fd = make_dir(layers->tool_fd, "work", 0700);
+	layers->dir_fd = open_dir(overlay->state_fd, RH_OVERLAY_DIR);
+	if (layers->dir_fd < 0)
+		return rh_trace(layers->dir_fd);
+	layers->upper_fd = open_dir(layers->dir_fd, "upper");
+	layers->work_fd = open_dir(layers->dir_fd, "work");
 	if (layers->upper_fd < 0 || layers->work_fd < 0)
 		return rh_trace(layers->upper_fd < 0 ? layers->upper_fd : layers->work_fd);
 	if (fstat(overlay->lower_fd, &lower) < 0 ||
@@ -101,16 +129,9 @@ static int create(const struct layers *layers, int lower_fd)
 	return rh_trace(rh_sys_fsmount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
 }
 
-static int open_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 ? rh_origin(-errno) : fd;
-}
-
 /*
- * In a private copy of the namespace, with <state>/tool as working directory, which moved along:
- * layers must be of the namespace in which the overlay is made, so they are opened anew.
+ * In a private copy of the namespace, with the layers' directory as working directory, which moved
+ * along: layers must be of the namespace in which the overlay is made, so they are opened anew.
  */
 static int attach_and_create(int lower_fd)
 {
@@ -130,9 +151,9 @@ static int attach_and_create(int lower_fd)
 		return rh_trace(r);
 
 	_cleanup_(close_layers) struct layers layers = {
-		.tool_fd = -1,
-		.upper_fd = open_dir("upper"),
-		.work_fd = open_dir("work"),
+		.dir_fd = -1,
+		.upper_fd = open_dir(AT_FDCWD, "upper"),
+		.work_fd = open_dir(AT_FDCWD, "work"),
 	};
 
 	if (layers.upper_fd < 0 || layers.work_fd < 0)
@@ -141,11 +162,11 @@ static int attach_and_create(int lower_fd)
 }
 
 /* The copy of the namespace, and what was mounted in it, is gone when we are home again. */
-static int create_attached(const struct rh_home *home, int tool_fd, int lower_fd)
+static int create_attached(const struct rh_home *home, int dir_fd, int lower_fd)
 {
 	int fd = -1;
 
-	if (fchdir(tool_fd) < 0 || unshare(CLONE_NEWNS) < 0)
+	if (fchdir(dir_fd) < 0 || unshare(CLONE_NEWNS) < 0)
 		fd = -errno;
 	else
 		fd = attach_and_create(lower_fd);
@@ -171,7 +192,7 @@ int rh_overlay_try(const struct rh_overlay *overlay, enum rh_overlay_lower how)
 		return rh_trace(lower_fd);
 	if (how == RH_OVERLAY_DETACHED)
 		return rh_trace(create(&layers, lower_fd));
-	return rh_trace(create_attached(overlay->home, layers.tool_fd, lower_fd));
+	return rh_trace(create_attached(overlay->home, layers.dir_fd, lower_fd));
 }
 
 int rh_overlay_make(const struct rh_overlay *overlay)

@@ -11,6 +11,10 @@
 #include "broker/daemon/mount/source.h"
 #include "runnerhub/err.h"
 
+/* In the container's own directory; each holds upper/ and work/. */
+#define RH_OVERLAY_DIR   "overlay"
+#define RH_OVERLAY_SPARE "overlay-spare" /* made with the container, for its one attach */
+
 /* How the lower layer is given; each is tried where the one before is not possible. */
 enum rh_overlay_lower {
 	RH_OVERLAY_DETACHED, /* an id-mapped clone that is mounted nowhere (Linux 6.15) */
@@ -30,10 +34,13 @@ struct rh_overlay {
 /**
  * rh_overlay_make() - a detached overlay
  *
- * Upper and work directories are made in <state>/tool, which must not be there yet, or is deleted.
+ * Upper and work directory are the spare ones, or are made. What an earlier try left is deleted.
  * Context: the helper process. Return: the descriptor; negative errno.
  */
 int rh_overlay_make(const struct rh_overlay *overlay);
+
+/* Makes @name with upper/ and work/ in it. Return: 0; negative errno. */
+int rh_overlay_make_dirs(int state_fd, const char *name);
 
 /* One way alone. */
 int rh_overlay_try(const struct rh_overlay *overlay, enum rh_overlay_lower how);

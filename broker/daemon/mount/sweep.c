@@ -15,6 +15,7 @@
 
 #include "broker/daemon/mount/kernel.h"
 #include "broker/daemon/mount/ledger.h"
+#include "broker/daemon/mount/overlay.h"
 #include "broker/daemon/mount/plan.h"
 #include "runnerhub/cleanup.h"
 
@@ -82,5 +83,6 @@ int rh_sweep_make(const char *parent, const char *name)
 
 	if (own_fd < 0 || mkdirat(own_fd, "socket", 0700) < 0)
 		return rh_origin(-errno);
-	return 0;
+	/* Making them takes longer than mounting them, and a job would wait for it. */
+	return rh_trace(rh_overlay_make_dirs(own_fd, RH_OVERLAY_SPARE));
 }

@@ -13,6 +13,7 @@ int rh_sweep_trash(const char *work, struct rh_tree_count *count);
 /* Deletes <parent>/<name>. Return: 0; -EINVAL: @name is no name; negative errno. */
 int rh_sweep_remove(const char *parent, const char *name, struct rh_tree_count *count);
 
-/* Makes <parent>/<name>/socket; @parent too if it is missing. Return: 0; -EEXIST; negative errno.
+/* Makes <parent>/<name> with socket/ and the overlay's directories; @parent too if it is missing.
+ * Return: 0; -EEXIST; negative errno.
  */
 int rh_sweep_make(const char *parent, const char *name);

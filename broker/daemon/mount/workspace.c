@@ -31,12 +31,8 @@ static bool is_marked(const struct rh_ledger *ledger, const char *repo)
 	return fstatat(ledger->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int mark(const struct rh_ledger *ledger, const char *repo)
+static int create(const struct rh_ledger *ledger, const char *name)
 {
-	char name[NAME_MAX + 1];
-
-	marker_name(repo, name);
-
 	int fd = openat(ledger->dir_fd, name,
 		O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 
@@ -44,6 +40,25 @@ static int mark(const struct rh_ledger *ledger, const char *repo)
 		return rh_origin(-errno);
 	rh_close(fd);
 	return 0;
+}
+
+/*
+ * All markers are links to one file: after a large tree was deleted ext4 looks for a long time for
+ * an inode that was not in use a moment ago.
+ */
+static int mark(const struct rh_ledger *ledger, const char *repo)
+{
+	char name[NAME_MAX + 1];
+
+	marker_name(repo, name);
+	for (int i = 0; i < 2; i++) {
+		if (linkat(ledger->dir_fd, "marker", ledger->dir_fd, name, 0) == 0 ||
+			errno == EEXIST)
+			return 0;
+		if (errno != ENOENT || create(ledger, "marker") < 0)
+			break;
+	}
+	return rh_trace(create(ledger, name)); /* a file system without links */
 }
 
 void rh_workspace_unmark(const struct rh_ledger *ledger, const char *repo)

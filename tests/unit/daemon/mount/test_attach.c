@@ -175,6 +175,23 @@ START_TEST(the_tool_cache_is_an_overlay)
 }
 END_TEST
 
+START_TEST(an_image_that_has_the_runner_is_used)
+{
+	struct fake_container c = fake_start(NULL);
+	struct rh_mount_attach request = fake_attach(&c, 1000);
+
+	/* No small tmpfs is put over what the image brings. */
+	ck_assert_int_eq(fake_run(&c, 0, fake_mkdir, fake_dir), 0);
+	ck_assert_int_eq(fake_run(&c, 0, fake_mkdir, fake_root), 0);
+	ck_assert_int_eq(fake_run(&c, 0, fake_write, in_root("of-the-image")), 0);
+	must_attach(&request);
+	ck_assert_int_eq(fake_run(&c, 1000, fake_read, in_root("of-the-image")), 't');
+	ck_assert_int_eq(fake_run(&c, 1000, fake_write, in_work("demo/demo/f")), 0);
+	ck_assert_int_eq(fake_run(&c, 1000, fake_mkdir, in_work("more")), 0);
+	fake_stop(&c);
+}
+END_TEST
+
 START_TEST(a_container_is_attached_once)
 {
 	struct fake_container c = fake_start(NULL);
@@ -197,6 +214,7 @@ static void tests(Suite *suite)
 	tcase_add_test(attached, another_uid_is_mapped_too);
 	tcase_add_test(attached, the_runners_own_uid_needs_no_map);
 	tcase_add_test(attached, the_tool_cache_is_an_overlay);
+	tcase_add_test(attached, an_image_that_has_the_runner_is_used);
 	tcase_add_test(attached, a_container_is_attached_once);
 	suite_add_tcase(suite, attached);
 }
