@@ -238,6 +238,62 @@ START_TEST(test_orphans)
 }
 END_TEST
 
+/* The Listener tells the failure of a Worker that died, and the next job runs. */
+START_TEST(test_killed_worker)
+{
+	_cleanup_(rh_json_putp) struct json_object *report =
+		run("jobs:\n  a:\n    steps:\n    - {name: kill, run: 'kill -9 $PPID; sleep 0.2'}\n"
+		    "  b:\n    steps:\n    - {name: next, run: 'echo second job runs'}\n",
+			NULL, 1);
+	struct json_object *first = json_object_array_get_idx(rh_json_get(report, "jobs"), 0);
+
+	ck_assert_str_eq(rh_json_str(first, "conclusion", ""), "failure");
+	ck_assert_int_eq(json_object_get_int(rh_json_get(first, "worker_exit")), 137);
+	ck_assert(log_has("    second job runs"));
+}
+END_TEST
+
+/* A Worker whose Listener was killed finishes its job, completed hook included. */
+START_TEST(test_killed_listener)
+{
+	_cleanup_(rh_freep) char *mark = rh_fmt("%s/mark", stage.dir);
+	_cleanup_(rh_freep) char *env =
+		rh_fmt("ACTIONS_RUNNER_HOOK_JOB_COMPLETED=%s/completed.sh\n", stage.dir);
+	_cleanup_(rh_freep) char *hook = rh_fmt("touch %s\n", mark);
+
+	rh_stage_file(&stage, "completed.sh", hook);
+	rh_stage_file(&stage, "runner/.env", env);
+	(void)json_object_put(
+		run("jobs:\n  a:\n    steps:\n"
+		    "    - run: 'kill -9 $(grep PPid: /proc/$PPID/status | cut -f 2); sleep 0.3'\n"
+		    "    - run: echo more\n",
+			NULL, 1));
+	for (int i = 0; i < 250 && access(mark, F_OK) != 0; i++)
+		(void)usleep(20000);
+	ck_assert_int_eq(access(mark, F_OK), 0);
+	(void)usleep(200000); /* the Worker's own end, before its directory goes */
+}
+END_TEST
+
+/* What a job leaves at the place of a file command is followed, as the runner does. */
+START_TEST(test_follows_planted_links)
+{
+	_cleanup_(rh_freep) char *canary = rh_fmt("%s/canary", stage.dir);
+	_cleanup_(rh_freep) char *text =
+		rh_fmt("jobs:\n  a:\n    steps:\n"
+		       "    - run: |\n        echo evil >> $GITHUB_STEP_SUMMARY\n"
+		       "        ln -s %s $GITHUB_STEP_SUMMARY-scrubbed\n",
+			canary);
+
+	rh_stage_file(&stage, "canary", "untouched\n");
+	(void)json_object_put(run(text, NULL, 0));
+
+	_cleanup_(rh_freep) char *after = rh_stage_read(&stage, "canary");
+
+	ck_assert_str_eq(after, "evil\n");
+}
+END_TEST
+
 START_TEST(test_waits_as_the_real_one)
 {
 	rh_stage_file(&stage, "runner/.env", "RUNNERHUB_STANDIN_START_MS=480\n");
@@ -252,7 +308,8 @@ END_TEST
 START_TEST(test_wrong_workflows)
 {
 	static const char *const wrong[] = {"jobs: [", "name: x\n", "jobs: {a: {}}\n",
-		"jobs: {a: {needs: b, steps: []}, b: {needs: a, steps: []}}\n"};
+		"jobs: {a: {needs: b, steps: []}, b: {needs: a, steps: []}}\n",
+		"jobs: {a: {container: x, steps: []}}\n"};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		_cleanup_(rh_json_putp) struct json_object *report = run(wrong[i], NULL, 3);
@@ -276,6 +333,9 @@ static void tests(Suite *suite)
 	tcase_add_test(run_case, test_stop);
 	tcase_add_test(run_case, test_timeout);
 	tcase_add_test(run_case, test_orphans);
+	tcase_add_test(run_case, test_killed_worker);
+	tcase_add_test(run_case, test_killed_listener);
+	tcase_add_test(run_case, test_follows_planted_links);
 	tcase_add_test(run_case, test_waits_as_the_real_one);
 	tcase_add_test(run_case, test_wrong_workflows);
 	suite_add_tcase(suite, run_case);

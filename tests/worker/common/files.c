@@ -98,9 +98,9 @@ int rh_dir_make(const char *path)
 static int on_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
-	if (ftw->level == 0 && type == FTW_DP)
-		return 0;
-	(void)remove(path);
+	(void)type;
+	if (ftw->level > 0)
+		(void)remove(path);
 	return 0;
 }
 

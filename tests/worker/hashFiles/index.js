@@ -36,6 +36,9 @@ function segment(text) {
 function parse(line) {
   const negate = line.startsWith('!')
   let text = (negate ? line.slice(1) : line).trim()
+  if (text.split('/').some((part, i) => part === '..' || (part === '.' && i > 0))) {
+    throw new Error(`Invalid pattern '${text}'. Relative pathing '.' and '..' is not allowed.`)
+  }
   if (text === '~' || text.startsWith('~/')) text = path.join(process.env.HOME || '/', text.slice(1))
   if (!path.isAbsolute(text)) text = path.posix.join(root, text)
   const parts = path.posix.normalize(text).replace(/\/+$/, '').split('/').slice(1)
@@ -55,20 +58,25 @@ function entry(file) {
   }
 }
 
-// Depth first; a directory's entries are taken from a stack, each pushed in the order of readdir.
+// Depth first, in the order of readdir. A link to a directory that lies around it ends the way down;
+// "around" holds the real paths of the directories on the way to here.
 function* walk(start) {
-  const stack = [start]
-  const seen = new Set()
+  const stack = [{file: start, level: 0}]
+  const around = []
   while (stack.length) {
-    const file = stack.pop()
+    const {file, level} = stack.pop()
     const stat = entry(file)
     if (!stat) continue
+    if (stat.isDirectory() && follow) {
+      const real = fs.realpathSync(file)
+      around.length = Math.min(around.length, level)
+      if (around.includes(real)) continue
+      around.push(real)
+    }
     yield file
     if (!stat.isDirectory()) continue
-    const key = `${stat.dev}:${stat.ino}`
-    if (follow && seen.has(key)) continue
-    seen.add(key)
-    stack.push(...fs.readdirSync(file).map(name => path.join(file, name)).reverse())
+    const below = fs.readdirSync(file).map(name => ({file: path.join(file, name), level: level + 1}))
+    stack.push(...below.reverse())
   }
 }
 

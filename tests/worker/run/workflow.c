@@ -249,6 +249,22 @@ static struct json_object *build(const struct rh_run_options *options, struct js
 	return m;
 }
 
+/* What a job asks for and would silently not get. */
+static int check_job(struct json_object *job, const char *key, struct rh_err *err)
+{
+	static const char *const unsupported[] = {"container", "services", "uses"};
+
+	for (size_t i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++)
+		if (rh_json_has(job, unsupported[i]))
+			return rh_err_set(
+				err, -ENOTSUP, "job %s: %s: is not supported", key, unsupported[i]);
+	if (rh_json_has(rh_json_get(job, "strategy"), "matrix"))
+		return rh_err_set(err, -ENOTSUP, "job %s: a matrix is not supported", key);
+	if (!rh_json_is(rh_json_get(job, "steps"), json_type_array))
+		return rh_err_set(err, -EINVAL, "job %s has no steps", key);
+	return 0;
+}
+
 int rh_workflow_message(const struct rh_run_options *options, struct json_object *workflow,
 	const char *key, struct json_object *done, struct json_object **ret_message,
 	struct rh_err *err)
@@ -259,10 +275,10 @@ int rh_workflow_message(const struct rh_run_options *options, struct json_object
 	_cleanup_(rh_json_putp) struct json_object *message = build(options, workflow, key, needs);
 	const struct rh_expr_env env = {.contexts = message, .status = status};
 	bool holds = false;
-	int r = rh_condition_eval(rh_json_get(job, "if"), &env, &holds, err);
+	int r = check_job(job, key, err);
 
-	if (!r && !rh_json_is(rh_json_get(job, "steps"), json_type_array))
-		r = rh_err_set(err, -EINVAL, "job %s has no steps", key);
+	if (!r)
+		r = rh_condition_eval(rh_json_get(job, "if"), &env, &holds, err);
 	if (r)
 		return r;
 	*ret_message = holds ? rh_steal(&message) : NULL;
