@@ -49,6 +49,11 @@ int rh_cli_request(struct rh_cli *cli, const char *op, struct json_object *args,
 /* The next line of a subscription. Return: RH_EXIT_…. */
 int rh_cli_next(struct rh_cli *cli, struct json_object **ret_line);
 
+#define RH_JOB_ID_SIZE 33
+
+/* The id of the job, among the newest thousand, whose id begins with @word. Return: RH_EXIT_…. */
+int rh_cli_find_job(struct rh_cli *cli, const char *word, char ret_id[RH_JOB_ID_SIZE]);
+
 /* -- json.c: reading answers; a missing or odd member reads as "", 0, false, or NULL -- */
 const char *rh_json_text(struct json_object *object, const char *key);
 int64_t rh_json_number(struct json_object *object, const char *key);

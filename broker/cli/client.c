@@ -16,6 +16,7 @@
 #include "runnerhub/fd.h"
 
 #define TIMEOUT_MS 10000
+#define JOBS_MAX   1000 /* that the broker lists at once */
 #define DEPTH_MAX  32
 #define CHUNK      (64u * 1024)
 #define ANSWER_MAX (64u * 1024 * 1024) /* of one line */
@@ -175,4 +176,36 @@ int rh_cli_request(
 int rh_cli_next(struct rh_cli *cli, struct json_object **ret_line)
 {
 	return read_line(cli, -1, ret_line);
+}
+
+int rh_cli_find_job(struct rh_cli *cli, const char *word, char ret_id[RH_JOB_ID_SIZE])
+{
+	_cleanup_(json_object_putp) struct json_object *jobs = NULL;
+	struct json_object *args = json_object_new_object();
+	const char *found = NULL;
+	size_t n = strlen(word);
+
+	(void)json_object_object_add(args, "limit", json_object_new_int(JOBS_MAX));
+
+	int status = n < RH_JOB_ID_SIZE - 1 ? rh_cli_request(cli, "jobs", args, &jobs) : -1;
+
+	if (status > RH_EXIT_OK)
+		return status;
+	if (status < 0)
+		json_object_put(args);
+	for (size_t i = 0; i < rh_json_length(jobs); i++) {
+		const char *id = rh_json_text(json_object_array_get_idx(jobs, i), "id");
+
+		if (n == 0 || strncmp(id, word, n) != 0)
+			continue;
+		if (found) {
+			tell(cli, "more than one job's id begins with %.32s; give more digits",
+				word);
+			return RH_EXIT_FAILURE;
+		}
+		found = id;
+	}
+	/* The broker knows best what it does not have. */
+	(void)snprintf(ret_id, RH_JOB_ID_SIZE, "%s", found ? found : word);
+	return RH_EXIT_OK;
 }

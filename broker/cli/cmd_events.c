@@ -59,6 +59,7 @@ int rh_cmd_events(struct rh_cli *cli, int argc, char **argv)
 		{.name = "job", .value = "ID", .help = "of this job", .ret_text = &job},
 		{0},
 	};
+	char id[RH_JOB_ID_SIZE];
 	int64_t n = 0;
 	int status = rh_parse_options(cli, argc, argv, options, NULL, 0);
 
@@ -68,12 +69,15 @@ int rh_cmd_events(struct rh_cli *cli, int argc, char **argv)
 		return RH_EXIT_USAGE;
 	if (following)
 		return follow(cli);
+	status = job ? rh_cli_find_job(cli, job, id) : RH_EXIT_OK;
+	if (status != RH_EXIT_OK)
+		return status;
 
 	struct json_object *args = json_object_new_object();
 
 	(void)json_object_object_add(args, "limit", json_object_new_int64(n));
 	if (job)
-		(void)json_object_object_add(args, "job", json_object_new_string(job));
+		(void)json_object_object_add(args, "job", json_object_new_string(id));
 	status = rh_cli_request(cli, "events", args, &data);
 	if (status != RH_EXIT_OK)
 		return status;

@@ -20,7 +20,7 @@ static const struct rh_column step_columns[] = {{"STEP", 5}, {"LABEL", 24}, {"PR
 #define N_STEP_COLUMNS (sizeof(step_columns) / sizeof(step_columns[0]))
 
 /* What a job is, in one word: its result once it has one. */
-static const char *word(struct json_object *job, enum rh_colour *ret_colour)
+static const char *outcome(struct json_object *job, enum rh_colour *ret_colour)
 {
 	const char *result = rh_json_text(job, "result");
 	const char *state = rh_json_text(job, "state");
@@ -38,7 +38,7 @@ static void print_row(const struct rh_cli *cli, struct json_object *job)
 	int64_t start_us = rh_json_number(job, "startUs");
 	int64_t ended = rh_json_number(job, "endedMs");
 	enum rh_colour colour = RH_PLAIN;
-	const char *state = word(job, &colour);
+	const char *state = outcome(job, &colour);
 	const char *cells[] = {rh_short_id(rh_json_text(job, "id"), id),
 		rh_time(rh_json_number(job, "createdMs"), created, sizeof(created)),
 		rh_json_text(job, "runner"), rh_json_text(job, "repository"),
@@ -130,7 +130,7 @@ static void print_facts(const struct rh_cli *cli, struct json_object *job)
 		{"commit", "sha"}, {"actor", "actor"}, {"runner", "runner"}, {"profile", "profile"},
 		{"container", "container"}};
 	enum rh_colour colour = RH_PLAIN;
-	const char *state = word(job, &colour);
+	const char *state = outcome(job, &colour);
 	char text[32];
 
 	(void)printf("%sjob%s %s  %s%s%s\n", rh_colour(cli, RH_BOLD), rh_colour(cli, RH_PLAIN),
@@ -180,14 +180,19 @@ static void print_whole(const struct rh_cli *cli, struct json_object *job)
 	}
 }
 
-static int show(struct rh_cli *cli, const char *id)
+static int show(struct rh_cli *cli, const char *word)
 {
 	_cleanup_(json_object_putp) struct json_object *job = NULL;
+	char id[RH_JOB_ID_SIZE];
+	int status = rh_cli_find_job(cli, word, id);
+
+	if (status != RH_EXIT_OK)
+		return status;
+
 	struct json_object *args = json_object_new_object();
 
 	add_text(args, "id", id);
-
-	int status = rh_cli_request(cli, "job", args, &job);
+	status = rh_cli_request(cli, "job", args, &job);
 
 	if (status != RH_EXIT_OK)
 		return status;
