@@ -30,6 +30,7 @@ struct rh_cli {
 	const char *socket;
 	bool json; /* print what the broker said, as it is */
 	bool colour; /* stdout is a terminal that takes it */
+	int columns; /* of that terminal; 0: it is none, nothing is cut */
 	int connection;
 	int timeout_ms; /* of an answer; 0: the usual 10 s */
 	struct rh_err *said; /* what would go to stderr goes here; NULL: to stderr */
@@ -46,6 +47,8 @@ struct rh_cli {
  */
 int rh_cli_request(struct rh_cli *cli, const char *op, struct json_object *args,
 	struct json_object **ret_data);
+/* Gives the connection up; the next request makes a new one. */
+void rh_cli_hang_up(struct rh_cli *cli);
 /* The next line of a subscription. Return: RH_EXIT_…. */
 int rh_cli_next(struct rh_cli *cli, struct json_object **ret_line);
 
@@ -62,6 +65,8 @@ struct json_object *rh_json_member(struct json_object *object, const char *key);
 /* Of an array; 0 of anything else. */
 size_t rh_json_length(struct json_object *array);
 void rh_cli_print_json(struct json_object *data);
+/* On one line. */
+void rh_cli_print_json_line(struct json_object *data);
 
 /* -- out.c -- */
 
@@ -82,9 +87,12 @@ const char *rh_bytes(int64_t bytes, char *buf, size_t size);
 /* "14:05:09" today, "2026-11-24 14:05" otherwise; "-" for 0. */
 const char *rh_time(int64_t wall_ms, char *buf, size_t size);
 
+/* "2026-11-24 14:05:09.123". */
+const char *rh_time_exact(int64_t wall_ms, char *buf, size_t size);
+
 struct rh_column {
 	const char *title;
-	int width; /* 0: the rest of the line */
+	int width; /* the last one's is the rest of the line */
 };
 void rh_print_header(const struct rh_cli *cli, const struct rh_column *columns, size_t n);
 /* One cell in its column's width; the last of a line ends it. */

@@ -173,6 +173,11 @@ int rh_cli_request(
 	return RH_EXIT_OK;
 }
 
+void rh_cli_hang_up(struct rh_cli *cli)
+{
+	rh_close(rh_steal_fd(&cli->connection));
+}
+
 int rh_cli_next(struct rh_cli *cli, struct json_object **ret_line)
 {
 	return read_line(cli, -1, ret_line);
@@ -205,7 +210,10 @@ int rh_cli_find_job(struct rh_cli *cli, const char *word, char ret_id[RH_JOB_ID_
 		}
 		found = id;
 	}
-	/* The broker knows best what it does not have. */
+	if (!found && status == RH_EXIT_OK) {
+		tell(cli, "there is no job whose id begins with %.32s; see `runnerhub jobs`", word);
+		return RH_EXIT_FAILURE;
+	}
 	(void)snprintf(ret_id, RH_JOB_ID_SIZE, "%s", found ? found : word);
 	return RH_EXIT_OK;
 }

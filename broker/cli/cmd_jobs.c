@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "broker/cli/cli.h"
+#include "runnerhub/clock.h"
 #include "runnerhub/wire.h"
 
 static const struct rh_column list_columns[] = {{"JOB", 12}, {"CREATED", 16}, {"RUNNER", 14},
-	{"REPOSITORY", 26}, {"KEY", 16}, {"STATE", 10}, {"START", 8}, {"DURATION", 12},
+	{"REPOSITORY", 26}, {"JOB KEY", 16}, {"STATE", 10}, {"READY IN", 8}, {"DURATION", 12},
 	{"REASON", 0}};
 static const struct rh_column step_columns[] = {{"STEP", 5}, {"LABEL", 24}, {"PROGRAM", 14},
 	{"EXIT", 5}, {"WALL", 10}, {"CPU", 10}, {"PEAK MEMORY", 11}, {"NOTE", 0}};
@@ -32,11 +33,18 @@ static const char *outcome(struct json_object *job, enum rh_colour *ret_colour)
 	return result;
 }
 
+/* Up to now, if it has not ended. */
+static int64_t lasted_us(struct json_object *job)
+{
+	int64_t ended_ms = rh_json_number(job, "endedMs");
+
+	return ((ended_ms > 0 ? ended_ms : rh_wall_ms()) - rh_json_number(job, "createdMs")) * 1000;
+}
+
 static void print_row(const struct rh_cli *cli, struct json_object *job)
 {
 	char id[13], created[32], start[24], duration[32];
 	int64_t start_us = rh_json_number(job, "startUs");
-	int64_t ended = rh_json_number(job, "endedMs");
 	enum rh_colour colour = RH_PLAIN;
 	const char *state = outcome(job, &colour);
 	const char *cells[] = {rh_short_id(rh_json_text(job, "id"), id),
@@ -44,9 +52,7 @@ static void print_row(const struct rh_cli *cli, struct json_object *job)
 		rh_json_text(job, "runner"), rh_json_text(job, "repository"),
 		rh_json_text(job, "jobKey"), state,
 		start_us > 0 ? rh_duration(start_us, start, sizeof(start)) : "-",
-		ended > 0 ? rh_duration((ended - rh_json_number(job, "createdMs")) * 1000, duration,
-				    sizeof(duration))
-			  : "-",
+		rh_duration(lasted_us(job), duration, sizeof(duration)),
 		rh_json_text(job, "reason")};
 
 	for (size_t i = 0; i < N_LIST_COLUMNS; i++)
@@ -77,7 +83,8 @@ static int list(struct rh_cli *cli, struct json_object *args)
 	return RH_EXIT_OK;
 }
 
-static const char *step_note(struct json_object *step, char *buf, size_t size)
+static const char *step_note(
+	struct json_object *job, struct json_object *step, char *buf, size_t size)
 {
 	int64_t flags = rh_json_number(step, "flags");
 	int64_t signal = rh_json_number(step, "signal");
@@ -94,10 +101,13 @@ static const char *step_note(struct json_object *step, char *buf, size_t size)
 		(void)snprintf(buf, size, "ended by signal %lld", (long long)signal);
 		return buf;
 	}
-	return rh_json_number(step, "endedMs") == 0 ? "running, or its end was not seen" : "";
+	if (rh_json_number(step, "endedMs") != 0)
+		return "";
+	return strcmp(rh_json_text(job, "state"), "ended") == 0 ? "its end was not seen"
+								: "running";
 }
 
-static void print_step(const struct rh_cli *cli, struct json_object *step)
+static void print_step(const struct rh_cli *cli, struct json_object *job, struct json_object *step)
 {
 	char number[24], exit_code[24], wall[24], cpu[24], peak[24], note[64];
 	bool ended = rh_json_number(step, "endedMs") != 0;
@@ -114,7 +124,7 @@ static void print_step(const struct rh_cli *cli, struct json_object *step)
 		      : "-",
 		ended ? rh_bytes(rh_json_number(step, "peakRssKib") * 1024, peak, sizeof(peak))
 		      : "-",
-		step_note(step, note, sizeof(note))};
+		step_note(job, step, note, sizeof(note))};
 
 	for (size_t i = 0; i < N_STEP_COLUMNS; i++)
 		rh_print_cell(cli, step_columns, N_STEP_COLUMNS, i,
@@ -148,6 +158,10 @@ static void print_facts(const struct rh_cli *cli, struct json_object *job)
 		(void)printf("  %-12s%s (%s container)\n", "ready after",
 			rh_duration(rh_json_number(job, "startUs"), text, sizeof(text)),
 			rh_json_bool(job, "cold") ? "new" : "warm");
+	if (rh_json_number(job, "endedMs") > 0)
+		(void)printf("  %-12s%s\n", "ended",
+			rh_time(rh_json_number(job, "endedMs"), text, sizeof(text)));
+	(void)printf("  %-12s%s\n", "duration", rh_duration(lasted_us(job), text, sizeof(text)));
 	if (*rh_json_text(job, "reason")) {
 		(void)printf("  %-12s%s", "why", rh_colour(cli, RH_RED));
 		rh_print_text(rh_json_text(job, "reason"), 0);
@@ -165,16 +179,18 @@ static void print_whole(const struct rh_cli *cli, struct json_object *job)
 		(void)putchar('\n');
 		rh_print_header(cli, step_columns, N_STEP_COLUMNS);
 		for (size_t i = 0; i < rh_json_length(steps); i++)
-			print_step(cli, json_object_array_get_idx(steps, i));
+			print_step(cli, job, json_object_array_get_idx(steps, i));
 	}
 	(void)putchar('\n');
 	for (size_t i = 0; i < rh_json_length(events); i++) {
 		struct json_object *event = json_object_array_get_idx(events, i);
 		char time[32];
 
-		(void)printf("%s  ", rh_time(rh_json_number(event, "timeMs"), time, sizeof(time)));
-		rh_print_text(rh_json_text(event, "kind"), 22);
-		(void)putchar(' ');
+		(void)printf("%s%s%s  ", rh_colour(cli, RH_DIM),
+			rh_time_exact(rh_json_number(event, "timeMs"), time, sizeof(time)),
+			rh_colour(cli, RH_PLAIN));
+		rh_print_text(rh_json_text(event, "kind"), 20);
+		(void)fputs("  ", stdout);
 		rh_print_text(rh_json_text(event, "message"), 0);
 		(void)putchar('\n');
 	}

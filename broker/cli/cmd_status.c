@@ -11,15 +11,44 @@
 #include "broker/cli/cli.h"
 #include "runnerhub/clock.h"
 
+#define RUNNERS_SHOWN 8
+
 static const struct rh_column pool_columns[] = {
-	{"PROFILE", 20}, {"WARM", 8}, {"CREATING", 8}, {"LEASED", 6}, {"MAX", 5}, {"PROBLEM", 0}};
+	{"PROFILE", 20}, {"WARM", 8}, {"CREATING", 8}, {"LEASED", 6}, {"MAX", 0}};
 
 #define N_POOL_COLUMNS (sizeof(pool_columns) / sizeof(pool_columns[0]))
 
 static const struct rh_column job_columns[] = {{"JOB", 12}, {"RUNNER", 16}, {"REPOSITORY", 28},
-	{"KEY", 16}, {"PHASE", 10}, {"STEPS", 7}, {"START", 8}, {"AGE", 0}};
+	{"JOB KEY", 16}, {"PHASE", 10}, {"STEPS", 7}, {"READY IN", 8}, {"AGE", 0}};
 
 #define N_JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
+
+/* Below the table, whole: it is what somebody looks for. */
+static void print_problem(const struct rh_cli *cli, struct json_object *pool)
+{
+	const char *problem = rh_json_text(pool, "problem");
+
+	if (!*problem)
+		return;
+	(void)printf("%s", rh_colour(cli, RH_RED));
+	rh_print_text(rh_json_text(pool, "profile"), 0);
+	(void)printf("%s: ", rh_colour(cli, RH_PLAIN));
+	rh_print_wrapped(problem, 2, 96);
+	(void)putchar('\n');
+}
+
+static void print_runners(const struct rh_cli *cli, struct json_object *runners)
+{
+	size_t n = rh_json_length(runners);
+
+	(void)printf("%srunners%s  %zu registered", rh_colour(cli, RH_BOLD),
+		rh_colour(cli, RH_PLAIN), n);
+	for (size_t i = 0; i < n && i < RUNNERS_SHOWN; i++) {
+		(void)fputs(i ? ", " : ": ", stdout);
+		rh_print_text(rh_json_text(json_object_array_get_idx(runners, i), "name"), 0);
+	}
+	(void)puts(n > RUNNERS_SHOWN ? ", …" : "");
+}
 
 static void print_pools(const struct rh_cli *cli, struct json_object *pools)
 {
@@ -27,7 +56,6 @@ static void print_pools(const struct rh_cli *cli, struct json_object *pools)
 	for (size_t i = 0; i < rh_json_length(pools); i++) {
 		struct json_object *pool = json_object_array_get_idx(pools, i);
 		int64_t warm = rh_json_number(pool, "warm"), want = rh_json_number(pool, "want");
-		const char *problem = rh_json_text(pool, "problem");
 		char cells[4][24];
 
 		(void)snprintf(cells[0], sizeof(cells[0]), "%lld of %lld", (long long)warm,
@@ -44,9 +72,9 @@ static void print_pools(const struct rh_cli *cli, struct json_object *pools)
 			warm >= want ? RH_GREEN : RH_YELLOW, cells[0]);
 		for (size_t k = 1; k < 4; k++)
 			rh_print_cell(cli, pool_columns, N_POOL_COLUMNS, k + 1, RH_PLAIN, cells[k]);
-		rh_print_cell(
-			cli, pool_columns, N_POOL_COLUMNS, 5, RH_RED, *problem ? problem : "-");
 	}
+	for (size_t i = 0; i < rh_json_length(pools); i++)
+		print_problem(cli, json_object_array_get_idx(pools, i));
 }
 
 static void print_job(const struct rh_cli *cli, struct json_object *job, int64_t now_ms)
@@ -120,8 +148,8 @@ static void print_status(const struct rh_cli *cli, struct json_object *data)
 
 	print_broker(cli, broker, rh_json_member(data, "store"));
 	print_engine(cli, rh_json_member(data, "engine"));
-	(void)printf("%srunners%s  %zu registered\n\n", rh_colour(cli, RH_BOLD),
-		rh_colour(cli, RH_PLAIN), rh_json_length(runners));
+	print_runners(cli, runners);
+	(void)putchar('\n');
 	print_pools(cli, rh_json_member(data, "pools"));
 	(void)putchar('\n');
 	if (n_jobs == 0) {
@@ -160,16 +188,19 @@ int rh_cmd_status(struct rh_cli *cli, int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	do {
+	for (bool again = false;; again = true) {
 		/* Home and clear to the end of the screen: less flicker than a clear. */
 		if (watch && cli->colour)
 			(void)fputs("\033[H\033[J", stdout);
 		status = show_once(cli);
 		(void)fflush(stdout);
-		if (watch && status == RH_EXIT_OK)
-			(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-	} while (watch && status == RH_EXIT_OK);
-	return status;
+		/* Whoever watches wants to see a broker come back, too. */
+		if (!watch || (status != RH_EXIT_OK && !again))
+			return status;
+		if (status != RH_EXIT_OK)
+			rh_cli_hang_up(cli);
+		(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+	}
 }
 
 int rh_cmd_pools(struct rh_cli *cli, int argc, char **argv)

@@ -44,6 +44,12 @@ size_t rh_json_length(struct json_object *array)
 	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
 }
 
+void rh_cli_print_json_line(struct json_object *data)
+{
+	(void)puts(json_object_to_json_string_ext(
+		data, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
 void rh_cli_print_json(struct json_object *data)
 {
 	(void)puts(json_object_to_json_string_ext(data,

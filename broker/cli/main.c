@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "broker/cli/cli.h"
@@ -53,12 +54,20 @@ static bool colour_wanted(void)
 	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
 }
 
+static int terminal_columns(void)
+{
+	struct winsize size = {0};
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *socket = getenv("RUNNERHUB_SOCKET");
 	struct rh_cli cli = {
 		.socket = socket && *socket ? socket : RH_RUNTIME_DIR "/" RH_CONTROL_SOCKET,
 		.colour = colour_wanted(),
+		.columns = terminal_columns(),
 		.connection = -1,
 	};
 	int at = 1;

@@ -98,6 +98,9 @@ extern const struct rh_check rh_checks_runner[];
 _printf_(3, 4) void rh_found(struct rh_finding *f, enum rh_health health, const char *fmt, ...);
 _printf_(2, 3) void rh_advise(struct rh_finding *f, const char *fmt, ...);
 
+/* Says why the engine was not asked. Return: true if so. */
+bool rh_doctor_skip_engine(const struct rh_doctor *doctor, struct rh_finding *f);
+
 /* -- gather.c -- */
 
 struct rh_doctor_wish {

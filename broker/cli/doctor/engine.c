@@ -21,7 +21,7 @@ static struct json_object *broker_view(const struct rh_doctor *doctor)
 	return rh_json_member(doctor->status, "engine");
 }
 
-static bool skip(const struct rh_doctor *doctor, struct rh_finding *f)
+bool rh_doctor_skip_engine(const struct rh_doctor *doctor, struct rh_finding *f)
 {
 	if (doctor->engine_info)
 		return false;
@@ -89,7 +89,7 @@ static void check_api(
 	int major = 0, minor = 0;
 
 	if (!*api) {
-		(void)skip(doctor, f);
+		(void)rh_doctor_skip_engine(doctor, f);
 		return;
 	}
 	rh_found(f, RH_HEALTH_OK, "version %s", api);
@@ -107,7 +107,7 @@ static void check_storage(
 		: rh_json_text(broker_view(doctor), "storageDriver");
 
 	if (!*driver) {
-		(void)skip(doctor, f);
+		(void)rh_doctor_skip_engine(doctor, f);
 		return;
 	}
 	rh_found(f, RH_HEALTH_OK, "%s", driver);
@@ -124,7 +124,7 @@ static void check_cgroups(
 		"MemoryLimit", "SwapLimit", "PidsLimit", "CpuCfsQuota"};
 	char missing[128] = "";
 
-	if (skip(doctor, f))
+	if (rh_doctor_skip_engine(doctor, f))
 		return;
 	rh_found(f, RH_HEALTH_OK, "driver %s, v%s",
 		rh_json_text(doctor->engine_info, "CgroupDriver"),
@@ -148,7 +148,7 @@ static void check_userns(
 	struct json_object *options = rh_json_member(doctor->engine_info, "SecurityOptions");
 	size_t n = rh_json_length(options);
 
-	if (skip(doctor, f))
+	if (rh_doctor_skip_engine(doctor, f))
 		return;
 	rh_found(f, RH_HEALTH_OK, "the engine runs as root, without a user namespace of its own");
 	for (size_t i = 0; i < n; i++) {
@@ -176,7 +176,7 @@ static void check_images(
 	const struct rh_config *config = doctor->config;
 	char missing[256] = "", first[256] = "";
 
-	if (skip(doctor, f))
+	if (rh_doctor_skip_engine(doctor, f))
 		return;
 	if (!config) {
 		rh_found(f, RH_HEALTH_SKIPPED, "the configuration cannot be used");
@@ -253,6 +253,8 @@ static void check_nofile(
 	bool may_raise = false;
 	char text[64];
 
+	if (rh_doctor_skip_engine(doctor, f))
+		return;
 	/* Whoever called listen(2): a service manager, where it hands the socket over. */
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.pid <= 1) {
 		rh_found(f, RH_HEALTH_SKIPPED, "cannot tell which process the engine is");

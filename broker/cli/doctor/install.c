@@ -237,7 +237,7 @@ static void check_static(
 
 	if (skip_libexec(doctor, f))
 		return;
-	rh_found(f, RH_HEALTH_OK, "need nothing of an image");
+	rh_found(f, RH_HEALTH_OK, "static, they need nothing of an image");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char path[PATH_MAX];
 		struct rh_elf elf;

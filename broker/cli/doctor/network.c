@@ -70,10 +70,10 @@ static void check_bridge(
 	struct rh_err err = {0};
 	int status = 0;
 
-	if (!doctor->engine_info || !is_isolated_used(doctor)) {
-		rh_found(f, RH_HEALTH_SKIPPED, "%s",
-			doctor->engine_info ? "no profile's network is isolated"
-					    : "the engine did not answer");
+	if (rh_doctor_skip_engine(doctor, f))
+		return;
+	if (!is_isolated_used(doctor)) {
+		rh_found(f, RH_HEALTH_SKIPPED, "no profile's network is isolated");
 		return;
 	}
 

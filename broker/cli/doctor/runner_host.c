@@ -229,10 +229,12 @@ void rh_check_runner_tar(
 	path = search.path;
 	if (!path) {
 		(void)snprintf(file, sizeof(file), "%s/.path", runner->root);
-		if (rh_look_read(file, 65536, &path) >= 0)
+		if (rh_look_read(file, 65536, &path) >= 0 && path[0] == '/') {
 			path[strcspn(path, "\r\n")] = '\0';
-		else
+		} else {
+			free(path);
 			path = strdup(getenv("PATH") ? getenv("PATH") : "");
+		}
 	}
 	if (!find_program(path, "tar", file)) {
 		rh_found(f, RH_HEALTH_FAILURE, "there is none in the runner's PATH");

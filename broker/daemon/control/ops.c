@@ -78,6 +78,7 @@ static struct json_object *broker_json(const struct rh_control_options *o)
 	add_text(broker, "config", o->config->path);
 	add_text(broker, "stateDir", o->config->state_dir);
 	add_text(broker, "runtimeDir", o->config->runtime_dir);
+	add_text(broker, "libexecDir", o->config->libexec_dir);
 	return broker;
 }
 
