@@ -40,6 +40,13 @@ static void on_job_event(void *arg, const struct rh_store_event *event)
 		rh_control_publish(broker->control, event);
 }
 
+static bool on_leased(void *arg, const struct rh_id *job, struct rh_container *container)
+{
+	struct rh_broker *broker = arg;
+
+	return rh_jobs_wants(broker->jobs, job, container);
+}
+
 static void on_adopted(void *arg, int r)
 {
 	struct rh_broker *broker = arg;
@@ -464,8 +471,7 @@ static int start(struct rh_broker *broker, struct rh_err *err)
 	r = start_sockets(broker, err);
 	if (r < 0)
 		return rh_trace(r);
-	r = rh_containers_adopt(
-		broker->containers, broker->open, rh_jobs_wants, on_adopted, broker);
+	r = rh_containers_adopt(broker->containers, broker->open, on_leased, on_adopted, broker);
 	return r < 0 ? rh_err_set(err, r, "adoption: %s", strerror(-r)) : 0;
 }
 
