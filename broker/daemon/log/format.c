@@ -164,7 +164,6 @@ static void put_time(struct line *line, int64_t wall_ms)
 }
 
 size_t rh_log_format_line(enum rh_log_format format, const struct rh_log_entry *entry,
-	/* NOLINTNEXTLINE(readability-non-const-parameter): written through line.text */
 	char ret_line[RH_LOG_LINE_MAX])
 {
 	struct line line = {.text = ret_line, .max = RH_LOG_LINE_MAX - RESERVE};

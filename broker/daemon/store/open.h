@@ -11,7 +11,7 @@
 /* How long one statement waits for a lock that another process holds. */
 #define RH_STORE_BUSY_MS 500
 /* How long the start may spend on the integrity check; the rest of it goes on afterwards. */
-#define RH_STORE_CHECK_MS 300
+#define RH_STORE_CHECK_MS 100
 
 struct rh_store_file {
 	struct rh_db *writer;

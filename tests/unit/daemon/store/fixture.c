@@ -102,6 +102,19 @@ void run_until(const int *flag)
 	(void)uv_run(&loop, UV_RUN_NOWAIT);
 }
 
+bool wait_until_condemned(void)
+{
+	char mark[160];
+
+	(void)snprintf(mark, sizeof(mark), "%s.condemned", store_path);
+	for (int i = 0; i < 500; i++) {
+		if (access(mark, F_OK) == 0)
+			return true;
+		(void)usleep(10000);
+	}
+	return false;
+}
+
 void on_done(void *arg, int r)
 {
 	struct answer *answer = arg;

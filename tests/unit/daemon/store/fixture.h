@@ -30,6 +30,9 @@ void close_store(void);
 /* Runs the loop until *@flag is not 0, at most some seconds. */
 void run_until(const int *flag);
 
+/* Whether the file is marked to be set aside at the next start; waits for it a while. */
+bool wait_until_condemned(void);
+
 /* An answer that is waited for. */
 struct answer {
 	int n;

@@ -309,6 +309,42 @@ START_TEST(starting_survives_a_missing_handle_or_thread)
 }
 END_TEST
 
+START_TEST(a_long_check_goes_on_in_the_background)
+{
+	static const char junk[4096] = "junk";
+	struct rh_store_health h = {0};
+	FILE *file = NULL;
+	int64_t page = 0;
+
+	open_store();
+	for (unsigned i = 0; i < 2000; i++) {
+		struct rh_store_step step = {.job = job.id, .step = i, .program = "bash"};
+
+		ck_assert_int_eq(rh_store_put_step(store, &step, NULL, NULL), 0);
+	}
+	close_store();
+	/* The last page holds steps, which nobody looks at when it opens. */
+	page = sql_number("PRAGMA page_count") - 1;
+	file = fopen(store_path, "r+e");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fseek(file, (long)page * 4096, SEEK_SET), 0);
+	ck_assert_uint_eq(fwrite(junk, sizeof(junk), 1, file), 1);
+	ck_assert_int_eq(fclose(file), 0);
+
+	fail_next(1, SQLITE_INTERRUPT); /* the check's time is over */
+	open_store();
+	h = health();
+	ck_assert(!h.damaged_set_aside);
+	ck_assert(wait_until_condemned());
+	ck_assert_int_eq(put_job(&job), 0); /* it goes on */
+	close_store();
+	open_store();
+	h = health();
+	ck_assert(h.damaged_set_aside);
+	close_store();
+}
+END_TEST
+
 static void tests_of_failures(Suite *suite)
 {
 	TCase *running = tcase_create("running");
@@ -328,7 +364,9 @@ static void tests_of_failures(Suite *suite)
 	tcase_add_test(running, submitting_survives_missing_memory);
 	suite_add_tcase(suite, running);
 	tcase_add_checked_fixture(starting, make_dir, remove_dir);
+	tcase_set_timeout(starting, 60);
 	tcase_add_test(starting, starting_survives_missing_memory);
+	tcase_add_test(starting, a_long_check_goes_on_in_the_background);
 	tcase_add_test(starting, starting_survives_a_missing_handle_or_thread);
 	suite_add_tcase(suite, starting);
 }
