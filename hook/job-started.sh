@@ -9,7 +9,10 @@ PATH=/usr/bin:/bin
 trap '' INT TERM HUP QUIT
 set +e
 
-echo "runnerhub: the preload library is not loaded in this Runner.Worker, so the job is ended before any step runs on the host; check LD_PRELOAD in the runner's .env, then restart the runner (runnerhub doctor)"
+message="the preload library is not loaded in this Runner.Worker, so the job is ended before any step runs on the host; check LD_PRELOAD in the runner's .env, then restart the runner (runnerhub doctor)"
+
+echo "runnerhub: $message"
+logger -t runnerhub -p daemon.crit "$message" 2>/dev/null
 case "$(readlink "/proc/$PPID/exe")" in
 */bin*/Runner.Worker | *"/Runner.Worker (deleted)")
 	# Time for the line above to reach the job's log.

@@ -23,11 +23,6 @@
 /* Words of an exec whose argv[0] is not its path: .NET never does that, so few suffice. */
 #define RELAY_WORDS_MAX 64
 
-static const struct rh_state *state(void)
-{
-	return &rh_state_pages.state;
-}
-
 static int fail(int error)
 {
 	errno = error;
@@ -42,8 +37,8 @@ static FILE *fail_null(int error)
 
 static int next_execve(const char *path, char *const argv[], char *const envp[])
 {
-	if (state()->next.execve)
-		return state()->next.execve(path, argv, envp);
+	if (rh_state.next.execve)
+		return rh_state.next.execve(path, argv, envp);
 	return (int)syscall(SYS_execve, path, argv, envp);
 }
 
@@ -69,7 +64,7 @@ static int relay(const char *path, char *const argv[], char *const envp[])
 	if (syscall(SYS_getcwd, cwd, sizeof(cwd)) > 0)
 		exec.cwd = cwd;
 
-	const char *verb = state()->verbs[rh_policy_decide(&state()->policy, &exec)];
+	const char *verb = rh_state.verbs[rh_policy_decide(&rh_state.policy, &exec)];
 
 	if (!argv || !argv[0] || strcmp(argv[0], path) != 0) {
 		size_t n = 1;
@@ -90,19 +85,19 @@ static int relay(const char *path, char *const argv[], char *const envp[])
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	if (state()->mode == RH_MODE_INERT)
+	if (rh_state.mode == RH_MODE_INERT)
 		return next_execve(path, argv, envp);
-	return state()->mode == RH_MODE_ARMED ? relay(path, argv, envp) : fail(EACCES);
+	return rh_state.mode == RH_MODE_ARMED ? relay(path, argv, envp) : fail(EACCES);
 }
 
 /* The rest of a function that passes through in a process that is no Worker. */
 #define PASS(name, refused, ...)                        \
 	do {                                            \
-		if (state()->mode != RH_MODE_INERT)     \
+		if (rh_state.mode != RH_MODE_INERT)     \
 			return refused(EACCES);         \
-		if (!state()->next.name)                \
+		if (!rh_state.next.name)                \
 			return refused(ENOSYS);         \
-		return state()->next.name(__VA_ARGS__); \
+		return rh_state.next.name(__VA_ARGS__); \
 	} while (0)
 
 EXPORT int execv(const char *path, char *const argv[])
@@ -127,7 +122,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 
 EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	if (state()->mode != RH_MODE_INERT)
+	if (rh_state.mode != RH_MODE_INERT)
 		return fail(EACCES);
 	return (int)syscall(SYS_execveat, fd, path, argv, envp, flags);
 }
@@ -170,7 +165,7 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	char *const *envp = va_arg(ap, char *const *);
 
 	va_end(ap);
-	if (state()->mode != RH_MODE_INERT)
+	if (rh_state.mode != RH_MODE_INERT)
 		return fail(EACCES);
 	return next_execve(path, argv, envp);
 }

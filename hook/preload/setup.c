@@ -19,12 +19,15 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "runnerhub/limits.h"
+#include "runnerhub/wire.h"
 #include "state.h"
 
-union rh_state_pages rh_state_pages __attribute__((aligned(RH_PAGE_SIZE)));
+struct rh_state rh_state;
 
 /*
  * From glibc 2.34 on dlsym is in libc, and would be asked for by that version's name. Before, it
@@ -137,6 +140,30 @@ static bool set_environment(struct rh_state *state, const char *preload, const c
 	return true;
 }
 
+/*
+ * Says to the broker that a job is coming, and the kernel attaches who says it. One packet, without
+ * waiting: it is lost without harm, as where the path is longer than an address may be.
+ */
+static void announce(const char *path)
+{
+	const struct rh_wire_header header = {
+		.magic = RH_WIRE_MAGIC,
+		.version = RH_WIRE_VERSION,
+		.type = RH_WIRE_ANNOUNCE,
+	};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (strlen(path) < sizeof(address.sun_path)) {
+		memcpy(address.sun_path, path, strlen(path) + 1);
+		if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+			(void)send(fd, &header, sizeof(header), MSG_NOSIGNAL);
+	}
+	(void)close(fd);
+}
+
 static enum rh_mode arm(struct rh_state *state, const char *exe, size_t root_size)
 {
 	static const char *const verbs[RH_VERDICTS] = {
@@ -154,10 +181,10 @@ static enum rh_mode arm(struct rh_state *state, const char *exe, size_t root_siz
 		return RH_MODE_CLOSED;
 
 	size_t libexec_size = word_size - strlen(RH_PRELOAD_NAME) - 1;
-	const char *run = keep(state, word, libexec_size, RH_LIBEXEC_RUN);
+	const char *broker = keep(state, word, libexec_size, RH_LIBEXEC_RUN "/" RH_BROKER_SOCKET);
 	const char *stubs = keep(state, word, libexec_size, RH_LIBEXEC_STUBS);
 	const char *root = keep(state, exe, root_size, NULL);
-	bool complete = run && stubs && root;
+	bool complete = broker && stubs && root;
 
 	for (size_t i = 0; i < RH_VERDICTS; i++) {
 		state->verbs[i] = keep(state, word, libexec_size, verbs[i]);
@@ -174,13 +201,13 @@ static enum rh_mode arm(struct rh_state *state, const char *exe, size_t root_siz
 		.tar = find_program(state, path, "tar"),
 		.docker = find_program(state, path, "docker"),
 	};
-	rh_announce(run);
+	announce(broker);
 	return RH_MODE_ARMED;
 }
 
 __attribute__((constructor)) static void setup(void)
 {
-	struct rh_state *state = &rh_state_pages.state;
+	struct rh_state *state = &rh_state;
 	char exe[PATH_MAX];
 	int saved_errno = errno;
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -199,6 +226,6 @@ __attribute__((constructor)) static void setup(void)
 	RH_ORIGINALS(RESOLVE)
 	if (root_size > 0)
 		state->mode = arm(state, exe, root_size);
-	(void)mprotect(&rh_state_pages, sizeof(rh_state_pages), PROT_READ);
+	(void)mprotect(state, sizeof(*state), PROT_READ);
 	errno = saved_errno;
 }

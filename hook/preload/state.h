@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Everything the library knows. Written by the constructor, read-only afterwards: it fills whole
- * pages, which are then protected.
+ * Everything the library knows. Written by the constructor, then protected: it starts at a page and
+ * fills pages, whatever their size.
  */
 
 #include <spawn.h>
@@ -14,15 +14,9 @@
 
 #include "policy.h"
 
-/* The largest page of the architecture. */
-#ifdef __x86_64__
-#define RH_PAGE_SIZE 4096
-#else
-#define RH_PAGE_SIZE 65536
-#endif
-#define RH_STATE_SIZE 65536
+#define RH_PAGE_SIZE_MAX 65536
 
-/* Strings of the settings; more than that (paths are at most 4096 bytes) refuses to work. */
+/* Strings of the settings; what needs more (a path has at most 4096 bytes) is refused. */
 #define RH_STATE_TEXT 49152
 
 enum rh_mode {
@@ -42,7 +36,7 @@ struct rh_originals {
 };
 
 struct rh_state {
-	enum rh_mode mode;
+	_Alignas(RH_PAGE_SIZE_MAX) enum rh_mode mode;
 	struct rh_originals next;
 	struct rh_policy policy;
 	const char *verbs[RH_VERDICTS]; /* what is executed instead */
@@ -50,19 +44,4 @@ struct rh_state {
 	char text[RH_STATE_TEXT];
 };
 
-union rh_state_pages {
-	struct rh_state state;
-	char pages[RH_STATE_SIZE];
-};
-
-_Static_assert(sizeof(union rh_state_pages) == RH_STATE_SIZE, "the state fills its pages exactly");
-
-extern union rh_state_pages rh_state_pages __attribute__((visibility("hidden")));
-
-/**
- * rh_announce() - tell the broker that a Worker has started
- * @run_dir: where broker.sock is
- *
- * One packet, without waiting; it may be lost. Context: constructor.
- */
-void rh_announce(const char *run_dir);
+extern struct rh_state rh_state __attribute__((visibility("hidden")));
