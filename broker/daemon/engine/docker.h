@@ -23,7 +23,7 @@
 #define RH_DOCKER_E_OTHER 1 /* well-formed, but nothing for us */
 
 /* Requests: JSON text, freed by the caller; NULL if out of memory. */
-char *rh_docker_write_create(const struct rh_engine_spec *spec, bool with_nofile);
+char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_max);
 char *rh_docker_write_network(const char *name);
 /* The "filters" of list and events: labels separated by newlines. */
 char *rh_docker_write_filters(const char *labels, bool events);

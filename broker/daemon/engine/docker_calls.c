@@ -59,7 +59,7 @@ int rh_engine_create(struct rh_engine *engine, const struct rh_engine_spec *spec
 
 	if (!is_plain(spec->name))
 		return rh_origin(-EINVAL);
-	body = rh_docker_write_create(spec, !engine->without_nofile);
+	body = rh_docker_write_create(spec, engine->nofile_max);
 	if (!body)
 		return rh_origin(-ENOMEM);
 	return rh_trace(rh_docker_call(
@@ -73,11 +73,11 @@ static void finish_start(struct rh_docker_call *call, const struct rh_docker_res
 
 	/* What runc says where the daemon may not raise its own hard limit. */
 	if (r < 0 && strstr(err.text, "rlimit")) {
-		if (!call->engine->without_nofile)
+		if (call->engine->nofile_max > 0)
 			rh_log_warning(call->engine->log,
 				"engine's host refuses the profile's nofile, leaving it out",
 				RH_STR("engine", err.text));
-		call->engine->without_nofile = true;
+		call->engine->nofile_max = 0;
 		r = -ERANGE;
 	}
 	call->cb.done(call->arg, r, &err);

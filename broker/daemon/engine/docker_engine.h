@@ -33,7 +33,7 @@ struct rh_engine {
 	void *arg;
 
 	unsigned api_minor; /* 0: not known yet */
-	bool without_nofile; /* the engine's host refused it */
+	uint64_t nofile_max; /* what its host allows; 0: it refused a limit, so none is asked for */
 
 	enum rh_docker_phase phase;
 	uv_timer_t timer; /* retry, or look whether it is alive */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "broker/daemon/engine/docker_engine.h"
+#include "broker/daemon/engine/docker_host.h"
 #include "runnerhub/cleanup.h"
 
 #define RETRY_FIRST_MS 100u
@@ -202,6 +203,8 @@ static void on_retry(uv_timer_t *timer)
 	int r = 0;
 
 	engine->phase = RH_DOCKER_ASKING;
+	/* A new process may have new limits. */
+	engine->nofile_max = rh_docker_nofile_max(engine->socket);
 	r = rh_http_send(engine->http, &options, NULL);
 	if (r < 0)
 		broken(engine, "version", r);

@@ -161,7 +161,7 @@ static bool add_limits(struct json_object *host, const struct rh_engine_spec *sp
 }
 
 static bool add_host_config(
-	struct json_object *root, const struct rh_engine_spec *spec, bool with_nofile)
+	struct json_object *root, const struct rh_engine_spec *spec, uint64_t nofile_max)
 {
 	static const char *const security[] = {"no-new-privileges", NULL};
 	struct json_object *host = json_object_new_object();
@@ -171,9 +171,10 @@ static bool add_host_config(
 		add_texts(host, "CapDrop", spec->cap_drop) &&
 		add_texts(host, "CapAdd", spec->cap_add) &&
 		add_texts(host, "SecurityOpt", security) && add_limits(host, spec) &&
-		add_ulimits(host, with_nofile ? spec->nofile : 0) && add_log_config(host) &&
-		add_restart_policy(host) && add_flag(host, "AutoRemove", false) &&
-		add_flag(host, "Init", false) && add_flag(host, "Privileged", false);
+		add_ulimits(host, spec->nofile < nofile_max ? spec->nofile : nofile_max) &&
+		add_log_config(host) && add_restart_policy(host) &&
+		add_flag(host, "AutoRemove", false) && add_flag(host, "Init", false) &&
+		add_flag(host, "Privileged", false);
 }
 
 /* The image's health check would run the image's programs beside the job: it is switched off. */
@@ -194,7 +195,7 @@ static char *text_of(struct json_object *root, bool complete)
 	return text ? strdup(text) : NULL;
 }
 
-char *rh_docker_write_create(const struct rh_engine_spec *spec, bool with_nofile)
+char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_max)
 {
 	_cleanup_(json_putp) struct json_object *root = json_object_new_object();
 	bool ok = root && add_text(root, "Image", spec->image) &&
@@ -203,7 +204,7 @@ char *rh_docker_write_create(const struct rh_engine_spec *spec, bool with_nofile
 		add_texts(root, "Env", spec->env) && add_labels(root, spec->labels) &&
 		add_text(root, "User", "0:0") && add_text(root, "WorkingDir", "/") &&
 		add_flag(root, "OpenStdin", false) && add_flag(root, "Tty", false) &&
-		add_no_healthcheck(root) && add_host_config(root, spec, with_nofile);
+		add_no_healthcheck(root) && add_host_config(root, spec, nofile_max);
 
 	return text_of(root, ok);
 }

@@ -246,9 +246,15 @@ static void answer_again(struct rh_job *job, struct rh_peer *peer, struct rh_blo
 		rh_job_answer_ready(job);
 		return;
 	}
+	/* The store keeps what people read; the paths come from the hook again. */
+	struct rh_err err = {0};
+
 	job->unanswered = false;
 	job->block = block;
-	rh_job_start_next(job);
+	if (rh_job_request_parse(block->envp, job->runner, &job->request, &err) < 0)
+		rh_job_start_failed(job, "%s", err.text);
+	else
+		rh_job_start_next(job);
 }
 
 /* Makes the job of an identified Worker, or says why not. */
