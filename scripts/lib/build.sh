@@ -21,9 +21,10 @@ build_options() {
     esac
 }
 
-# build KIND: configured if need be, compiled if need be; output on stdout
+# build KIND [TARGET…]: configured if need be, compiled if need be; output on stdout
 build() {
     local kind=$1 dir=$RH_BUILD/$1 compiler=gcc options
+    shift
     case $kind in clang | fuzz) compiler=clang ;; esac
     read -r -a options <<<"$(build_options "$kind")"
     if [ ! -f "$dir/build.ninja" ]; then
@@ -35,7 +36,7 @@ build() {
             return 1
         }
     fi
-    nice ninja -k 0 -C "$dir"
+    nice ninja -k 0 -C "$dir" "$@"
 }
 
 # build_quietly KIND: says nothing unless it takes work or fails
