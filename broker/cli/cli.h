@@ -90,14 +90,38 @@ const char *rh_time(int64_t wall_ms, char *buf, size_t size);
 /* "2026-11-24 14:05:09.123". */
 const char *rh_time_exact(int64_t wall_ms, char *buf, size_t size);
 
+/* -- table.c -- */
+
+#define RH_TABLE_COLUMNS_MAX 12
+
 struct rh_column {
 	const char *title;
-	int width; /* the last one's is the rest of the line */
+	int most; /* columns; what is longer is cut; 0: as wide as it is */
+	bool optional; /* left out if nothing stands in it */
 };
-void rh_print_header(const struct rh_cli *cli, const struct rh_column *columns, size_t n);
-/* One cell in its column's width; the last of a line ends it. */
-void rh_print_cell(const struct rh_cli *cli, const struct rh_column *columns, size_t n, size_t i,
-	enum rh_colour colour, const char *text);
+
+struct rh_cell {
+	char *text;
+	enum rh_colour colour;
+};
+
+struct rh_table {
+	const struct rh_column *columns;
+	size_t n_columns; /* up to RH_TABLE_COLUMNS_MAX */
+	struct rh_cell *cells; /* row after row, the titles first */
+	size_t n_cells;
+	size_t n_room;
+	bool failed; /* out of memory */
+};
+
+int rh_text_columns(const char *text);
+/* @columns is borrowed. */
+void rh_table_init(struct rh_table *table, const struct rh_column *columns, size_t n_columns);
+void rh_table_deinit(struct rh_table *table);
+/* The next cell. Copies @text. */
+void rh_table_add(struct rh_table *table, enum rh_colour colour, const char *text);
+/* On a terminal the last column ends at its edge. Return: RH_EXIT_…. */
+int rh_table_print(const struct rh_cli *cli, const struct rh_table *table);
 
 /* -- options.c -- */
 

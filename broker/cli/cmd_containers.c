@@ -9,24 +9,24 @@
 
 #include "broker/cli/cli.h"
 
-static const struct rh_column columns[] = {{"INSTANCE", 12}, {"PROFILE", 16}, {"IMAGE", 24},
-	{"STATE", 9}, {"JOB", 12}, {"CREATED", 16}, {"REASON", 0}};
+static const struct rh_column columns[] = {{"INSTANCE"}, {"PROFILE", 24}, {"IMAGE", 40}, {"STATE"},
+	{"JOB"}, {"CREATED"}, {"REASON", .optional = true}};
 
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
-static void print_row(const struct rh_cli *cli, struct json_object *row)
+static void add_row(struct rh_table *table, struct json_object *row)
 {
 	const char *state = rh_json_text(row, "state");
 	char instance[13], job[13], created[32];
-	const char *cells[] = {rh_short_id(rh_json_text(row, "instance"), instance),
+	const char *cells[N_COLUMNS] = {rh_short_id(rh_json_text(row, "instance"), instance),
 		rh_json_text(row, "profile"), rh_json_text(row, "image"), state,
 		rh_short_id(rh_json_text(row, "job"), job),
 		rh_time(rh_json_number(row, "createdMs"), created, sizeof(created)),
 		rh_json_text(row, "reason")};
 
 	for (size_t i = 0; i < N_COLUMNS; i++)
-		rh_print_cell(cli, columns, N_COLUMNS, i,
-			i == 3 && strcmp(state, "failed") == 0 ? RH_RED : RH_PLAIN, cells[i]);
+		rh_table_add(table, i == 3 && strcmp(state, "failed") == 0 ? RH_RED : RH_PLAIN,
+			cells[i]);
 }
 
 int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv)
@@ -59,8 +59,11 @@ int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv)
 		rh_cli_print_json(data);
 		return RH_EXIT_OK;
 	}
-	rh_print_header(cli, columns, N_COLUMNS);
+
+	_cleanup_(rh_table_deinit) struct rh_table table;
+
+	rh_table_init(&table, columns, N_COLUMNS);
 	for (size_t i = 0; i < rh_json_length(data); i++)
-		print_row(cli, json_object_array_get_idx(data, i));
-	return RH_EXIT_OK;
+		add_row(&table, json_object_array_get_idx(data, i));
+	return rh_table_print(cli, &table);
 }

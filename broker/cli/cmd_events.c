@@ -10,22 +10,22 @@
 
 static void print_event(const struct rh_cli *cli, struct json_object *event)
 {
-	static const struct rh_column columns[] = {
-		{"TIME", 23}, {"JOB", 12}, {"EVENT", 20}, {"MESSAGE", 0}};
-	const size_t n = sizeof(columns) / sizeof(columns[0]);
 	char time[32], job[13];
 
 	if (cli->json) {
 		rh_cli_print_json_line(event);
 		return;
 	}
-
-	const char *cells[] = {rh_time_exact(rh_json_number(event, "timeMs"), time, sizeof(time)),
-		rh_short_id(rh_json_text(event, "job"), job), rh_json_text(event, "kind"),
-		rh_json_text(event, "message")};
-
-	for (size_t i = 0; i < n; i++)
-		rh_print_cell(cli, columns, n, i, i == 0 ? RH_DIM : RH_PLAIN, cells[i]);
+	/* Whoever follows cannot wait for the longest one. */
+	(void)printf("%s%s%s  ", rh_colour(cli, RH_DIM),
+		rh_time_exact(rh_json_number(event, "timeMs"), time, sizeof(time)),
+		rh_colour(cli, RH_PLAIN));
+	rh_print_text(rh_short_id(rh_json_text(event, "job"), job), 12);
+	(void)fputs("  ", stdout);
+	rh_print_text(rh_json_text(event, "kind"), 18);
+	(void)fputs("  ", stdout);
+	rh_print_text(rh_json_text(event, "message"), 0);
+	(void)putchar('\n');
 }
 
 static int follow(struct rh_cli *cli)

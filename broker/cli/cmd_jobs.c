@@ -11,11 +11,11 @@
 #include "runnerhub/clock.h"
 #include "runnerhub/wire.h"
 
-static const struct rh_column list_columns[] = {{"JOB", 12}, {"CREATED", 16}, {"RUNNER", 14},
-	{"REPOSITORY", 26}, {"JOB KEY", 16}, {"STATE", 10}, {"READY IN", 8}, {"DURATION", 12},
-	{"REASON", 0}};
-static const struct rh_column step_columns[] = {{"STEP", 5}, {"LABEL", 24}, {"PROGRAM", 14},
-	{"EXIT", 5}, {"WALL", 10}, {"CPU", 10}, {"PEAK MEMORY", 11}, {"NOTE", 0}};
+static const struct rh_column list_columns[] = {{"JOB"}, {"CREATED"}, {"RUNNER", 24},
+	{"REPOSITORY", 40}, {"JOB KEY", 24}, {"STATE"}, {"READY IN"}, {"DURATION"},
+	{"REASON", .optional = true}};
+static const struct rh_column step_columns[] = {{"STEP"}, {"LABEL", 32}, {"PROGRAM", 24}, {"EXIT"},
+	{"WALL"}, {"CPU"}, {"PEAK MEMORY"}, {"NOTE", .optional = true}};
 
 #define N_LIST_COLUMNS (sizeof(list_columns) / sizeof(list_columns[0]))
 #define N_STEP_COLUMNS (sizeof(step_columns) / sizeof(step_columns[0]))
@@ -41,7 +41,7 @@ static int64_t lasted_us(struct json_object *job)
 	return ((ended_ms > 0 ? ended_ms : rh_wall_ms()) - rh_json_number(job, "createdMs")) * 1000;
 }
 
-static void print_row(const struct rh_cli *cli, struct json_object *job)
+static void add_row(struct rh_table *table, struct json_object *job)
 {
 	char id[13], created[32], start[24], duration[32];
 	int64_t start_us = rh_json_number(job, "startUs");
@@ -56,8 +56,7 @@ static void print_row(const struct rh_cli *cli, struct json_object *job)
 		rh_json_text(job, "reason")};
 
 	for (size_t i = 0; i < N_LIST_COLUMNS; i++)
-		rh_print_cell(
-			cli, list_columns, N_LIST_COLUMNS, i, i == 5 ? colour : RH_PLAIN, cells[i]);
+		rh_table_add(table, i == 5 ? colour : RH_PLAIN, cells[i]);
 }
 
 static void add_text(struct json_object *args, const char *key, const char *text)
@@ -77,10 +76,13 @@ static int list(struct rh_cli *cli, struct json_object *args)
 		rh_cli_print_json(data);
 		return RH_EXIT_OK;
 	}
-	rh_print_header(cli, list_columns, N_LIST_COLUMNS);
+
+	_cleanup_(rh_table_deinit) struct rh_table table;
+
+	rh_table_init(&table, list_columns, N_LIST_COLUMNS);
 	for (size_t i = 0; i < rh_json_length(data); i++)
-		print_row(cli, json_object_array_get_idx(data, i));
-	return RH_EXIT_OK;
+		add_row(&table, json_object_array_get_idx(data, i));
+	return rh_table_print(cli, &table);
 }
 
 static const char *step_note(
@@ -107,7 +109,7 @@ static const char *step_note(
 								: "running";
 }
 
-static void print_step(const struct rh_cli *cli, struct json_object *job, struct json_object *step)
+static void add_step(struct rh_table *table, struct json_object *job, struct json_object *step)
 {
 	char number[24], exit_code[24], wall[24], cpu[24], peak[24], note[64];
 	bool ended = rh_json_number(step, "endedMs") != 0;
@@ -127,8 +129,7 @@ static void print_step(const struct rh_cli *cli, struct json_object *job, struct
 		step_note(job, step, note, sizeof(note))};
 
 	for (size_t i = 0; i < N_STEP_COLUMNS; i++)
-		rh_print_cell(cli, step_columns, N_STEP_COLUMNS, i,
-			i == 3 && ended && code != 0 ? RH_RED : RH_PLAIN, cells[i]);
+		rh_table_add(table, i == 3 && ended && code != 0 ? RH_RED : RH_PLAIN, cells[i]);
 }
 
 static void print_facts(const struct rh_cli *cli, struct json_object *job)
@@ -176,10 +177,13 @@ static void print_whole(const struct rh_cli *cli, struct json_object *job)
 
 	print_facts(cli, job);
 	if (rh_json_length(steps) > 0) {
-		(void)putchar('\n');
-		rh_print_header(cli, step_columns, N_STEP_COLUMNS);
+		_cleanup_(rh_table_deinit) struct rh_table table;
+
+		rh_table_init(&table, step_columns, N_STEP_COLUMNS);
 		for (size_t i = 0; i < rh_json_length(steps); i++)
-			print_step(cli, job, json_object_array_get_idx(steps, i));
+			add_step(&table, job, json_object_array_get_idx(steps, i));
+		(void)putchar('\n');
+		(void)rh_table_print(cli, &table); /* says what is wrong itself */
 	}
 	(void)putchar('\n');
 	for (size_t i = 0; i < rh_json_length(events); i++) {
@@ -189,7 +193,7 @@ static void print_whole(const struct rh_cli *cli, struct json_object *job)
 		(void)printf("%s%s%s  ", rh_colour(cli, RH_DIM),
 			rh_time_exact(rh_json_number(event, "timeMs"), time, sizeof(time)),
 			rh_colour(cli, RH_PLAIN));
-		rh_print_text(rh_json_text(event, "kind"), 20);
+		rh_print_text(rh_json_text(event, "kind"), 18);
 		(void)fputs("  ", stdout);
 		rh_print_text(rh_json_text(event, "message"), 0);
 		(void)putchar('\n');

@@ -14,12 +14,12 @@
 #define RUNNERS_SHOWN 8
 
 static const struct rh_column pool_columns[] = {
-	{"PROFILE", 20}, {"WARM", 8}, {"CREATING", 8}, {"LEASED", 6}, {"MAX", 0}};
+	{"PROFILE", 32}, {"WARM"}, {"CREATING"}, {"LEASED"}, {"MAX"}};
 
 #define N_POOL_COLUMNS (sizeof(pool_columns) / sizeof(pool_columns[0]))
 
-static const struct rh_column job_columns[] = {{"JOB", 12}, {"RUNNER", 16}, {"REPOSITORY", 28},
-	{"JOB KEY", 16}, {"PHASE", 10}, {"STEPS", 7}, {"READY IN", 8}, {"AGE", 0}};
+static const struct rh_column job_columns[] = {{"JOB"}, {"RUNNER", 24}, {"REPOSITORY", 40},
+	{"JOB KEY", 24}, {"PHASE"}, {"STEPS"}, {"READY IN"}, {"AGE"}, {"REASON", .optional = true}};
 
 #define N_JOB_COLUMNS (sizeof(job_columns) / sizeof(job_columns[0]))
 
@@ -50,34 +50,35 @@ static void print_runners(const struct rh_cli *cli, struct json_object *runners)
 	(void)puts(n > RUNNERS_SHOWN ? ", …" : "");
 }
 
+static void add_pool(struct rh_table *table, struct json_object *pool)
+{
+	static const char *const keys[] = {"creating", "leased", "max"};
+	int64_t warm = rh_json_number(pool, "warm"), want = rh_json_number(pool, "want");
+	char text[64];
+
+	rh_table_add(table, RH_PLAIN, rh_json_text(pool, "profile"));
+	(void)snprintf(text, sizeof(text), "%lld of %lld", (long long)warm, (long long)want);
+	rh_table_add(table, warm >= want ? RH_GREEN : RH_YELLOW, text);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		(void)snprintf(
+			text, sizeof(text), "%lld", (long long)rh_json_number(pool, keys[i]));
+		rh_table_add(table, RH_PLAIN, text);
+	}
+}
+
 static void print_pools(const struct rh_cli *cli, struct json_object *pools)
 {
-	rh_print_header(cli, pool_columns, N_POOL_COLUMNS);
-	for (size_t i = 0; i < rh_json_length(pools); i++) {
-		struct json_object *pool = json_object_array_get_idx(pools, i);
-		int64_t warm = rh_json_number(pool, "warm"), want = rh_json_number(pool, "want");
-		char cells[4][24];
+	_cleanup_(rh_table_deinit) struct rh_table table;
 
-		(void)snprintf(cells[0], sizeof(cells[0]), "%lld of %lld", (long long)warm,
-			(long long)want);
-		(void)snprintf(cells[1], sizeof(cells[1]), "%lld",
-			(long long)rh_json_number(pool, "creating"));
-		(void)snprintf(cells[2], sizeof(cells[2]), "%lld",
-			(long long)rh_json_number(pool, "leased"));
-		(void)snprintf(
-			cells[3], sizeof(cells[3]), "%lld", (long long)rh_json_number(pool, "max"));
-		rh_print_cell(cli, pool_columns, N_POOL_COLUMNS, 0, RH_PLAIN,
-			rh_json_text(pool, "profile"));
-		rh_print_cell(cli, pool_columns, N_POOL_COLUMNS, 1,
-			warm >= want ? RH_GREEN : RH_YELLOW, cells[0]);
-		for (size_t k = 1; k < 4; k++)
-			rh_print_cell(cli, pool_columns, N_POOL_COLUMNS, k + 1, RH_PLAIN, cells[k]);
-	}
+	rh_table_init(&table, pool_columns, N_POOL_COLUMNS);
+	for (size_t i = 0; i < rh_json_length(pools); i++)
+		add_pool(&table, json_object_array_get_idx(pools, i));
+	(void)rh_table_print(cli, &table); /* says what is wrong itself */
 	for (size_t i = 0; i < rh_json_length(pools); i++)
 		print_problem(cli, json_object_array_get_idx(pools, i));
 }
 
-static void print_job(const struct rh_cli *cli, struct json_object *job, int64_t now_ms)
+static void add_job(struct rh_table *table, struct json_object *job, int64_t now_ms)
 {
 	char id[13], steps[24], start[24], age[24];
 	int64_t start_us = rh_json_number(job, "startUs");
@@ -85,20 +86,25 @@ static void print_job(const struct rh_cli *cli, struct json_object *job, int64_t
 
 	(void)snprintf(steps, sizeof(steps), "%lld", (long long)rh_json_number(job, "steps"));
 
-	const char *cells[] = {rh_short_id(rh_json_text(job, "id"), id),
+	const char *cells[N_JOB_COLUMNS] = {rh_short_id(rh_json_text(job, "id"), id),
 		rh_json_text(job, "runner"), rh_json_text(job, "repository"),
 		rh_json_text(job, "jobKey"), rh_json_text(job, "phase"), steps,
 		start_us > 0 ? rh_duration(start_us, start, sizeof(start)) : "-",
-		rh_duration((now_ms - rh_json_number(job, "createdMs")) * 1000, age, sizeof(age))};
+		rh_duration((now_ms - rh_json_number(job, "createdMs")) * 1000, age, sizeof(age)),
+		reason};
 
 	for (size_t i = 0; i < N_JOB_COLUMNS; i++)
-		rh_print_cell(cli, job_columns, N_JOB_COLUMNS, i,
-			i == 4 && *reason ? RH_RED : RH_PLAIN, cells[i]);
-	if (*reason) {
-		(void)fputs("  ", stdout);
-		rh_print_text(reason, 0);
-		(void)putchar('\n');
-	}
+		rh_table_add(table, i == 4 && *reason ? RH_RED : RH_PLAIN, cells[i]);
+}
+
+static void print_jobs(const struct rh_cli *cli, struct json_object *jobs, int64_t now_ms)
+{
+	_cleanup_(rh_table_deinit) struct rh_table table;
+
+	rh_table_init(&table, job_columns, N_JOB_COLUMNS);
+	for (size_t i = 0; i < rh_json_length(jobs); i++)
+		add_job(&table, json_object_array_get_idx(jobs, i), now_ms);
+	(void)rh_table_print(cli, &table); /* says what is wrong itself */
 }
 
 static void print_engine(const struct rh_cli *cli, struct json_object *engine)
@@ -144,7 +150,6 @@ static void print_status(const struct rh_cli *cli, struct json_object *data)
 	struct json_object *jobs = rh_json_member(data, "jobs");
 	struct json_object *broker = rh_json_member(data, "broker");
 	struct json_object *runners = rh_json_member(data, "runners");
-	size_t n_jobs = rh_json_length(jobs);
 
 	print_broker(cli, broker, rh_json_member(data, "store"));
 	print_engine(cli, rh_json_member(data, "engine"));
@@ -152,13 +157,10 @@ static void print_status(const struct rh_cli *cli, struct json_object *data)
 	(void)putchar('\n');
 	print_pools(cli, rh_json_member(data, "pools"));
 	(void)putchar('\n');
-	if (n_jobs == 0) {
+	if (rh_json_length(jobs) == 0)
 		(void)puts("no job is running");
-		return;
-	}
-	rh_print_header(cli, job_columns, N_JOB_COLUMNS);
-	for (size_t i = 0; i < n_jobs; i++)
-		print_job(cli, json_object_array_get_idx(jobs, i), rh_json_number(broker, "nowMs"));
+	else
+		print_jobs(cli, jobs, rh_json_number(broker, "nowMs"));
 }
 
 static int show_once(struct rh_cli *cli)

@@ -161,31 +161,3 @@ const char *rh_time_exact(int64_t wall_ms, char *buf, size_t size)
 	(void)snprintf(buf + n, size - n, ".%03d", (int)(wall_ms % 1000));
 	return buf;
 }
-
-void rh_print_header(const struct rh_cli *cli, const struct rh_column *columns, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		rh_print_cell(cli, columns, n, i, RH_DIM, columns[i].title);
-}
-
-/* 0 if @text fits, or if there is no line to speak of. */
-static int rest_of_line(
-	const struct rh_cli *cli, const struct rh_column *columns, size_t n, const char *text)
-{
-	int left = cli->columns;
-
-	for (size_t i = 0; i + 1 < n; i++)
-		left -= columns[i].width + 2;
-	return left >= 16 && (int)strlen(text) > left ? left : 0;
-}
-
-void rh_print_cell(const struct rh_cli *cli, const struct rh_column *columns, size_t n, size_t i,
-	enum rh_colour colour, const char *text)
-{
-	if (colour != RH_PLAIN)
-		(void)fputs(rh_colour(cli, colour), stdout);
-	rh_print_text(text, i + 1 < n ? columns[i].width : rest_of_line(cli, columns, n, text));
-	if (colour != RH_PLAIN)
-		(void)fputs(rh_colour(cli, RH_PLAIN), stdout);
-	(void)fputs(i + 1 < n ? "  " : "\n", stdout);
-}

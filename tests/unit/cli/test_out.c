@@ -105,21 +105,60 @@ START_TEST(text_is_wrapped)
 }
 END_TEST
 
-START_TEST(a_row_is_aligned)
+static const char *show_table(const struct rh_cli *cli, bool with_note)
 {
-	static const struct rh_column columns[] = {{"A", 4}, {"B", 3}, {"C", 0}};
-	struct rh_cli cli = {0};
-	static const char *const row[] = {"x", "long", "the rest"};
+	static const struct rh_column columns[] = {
+		{"A", 4}, {"B"}, {"NOTE", .optional = true}, {"C"}};
+	const char *row[] = {"x", "größe", with_note ? "n" : "-", "the last one of the line",
+		"too long", "b", "", "end"};
+	struct rh_table table;
 
+	rh_table_init(&table, columns, 4);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		rh_table_add(&table, RH_PLAIN, row[i]);
 	capture_begin();
-	rh_print_header(&cli, columns, 3);
-	for (size_t i = 0; i < 3; i++)
-		rh_print_cell(&cli, columns, 3, i, RH_RED, row[i]);
-	ck_assert_str_eq(capture_end(NULL), "A     B    C\nx     lo…  the rest\n");
-	cli.colour = true;
+	ck_assert_int_eq(rh_table_print(cli, &table), RH_EXIT_OK);
+	rh_table_deinit(&table);
+	return capture_end(NULL);
+}
+
+START_TEST(a_table_is_as_wide_as_its_cells)
+{
+	struct rh_cli cli = {0};
+
+	ck_assert_str_eq(show_table(&cli, false),
+		"A     B      C\n"
+		"x     größe  the last one of the line\n"
+		"too…  b      end\n");
+	ck_assert_str_eq(show_table(&cli, true),
+		"A     B      NOTE  C\n"
+		"x     größe  n     the last one of the line\n"
+		"too…  b            end\n");
+	cli.columns = 33;
+	ck_assert_str_eq(show_table(&cli, false),
+		"A     B      C\n"
+		"x     größe  the last one of the…\n"
+		"too…  b      end\n");
+	/* A line that is too short is no reason to show nothing. */
+	cli.columns = 10;
+	ck_assert_str_eq(show_table(&cli, false),
+		"A     B      C\n"
+		"x     größe  the last one of…\n"
+		"too…  b      end\n");
+}
+END_TEST
+
+START_TEST(titles_are_dim)
+{
+	static const struct rh_column columns[] = {{"A"}, {"B"}};
+	struct rh_cli cli = {.colour = true};
+	struct rh_table table;
+
+	rh_table_init(&table, columns, 2);
 	capture_begin();
-	rh_print_cell(&cli, columns, 3, 2, RH_RED, "x");
-	ck_assert_str_eq(capture_end(NULL), "\033[31mx\033[0m\n");
+	ck_assert_int_eq(rh_table_print(&cli, &table), RH_EXIT_OK);
+	rh_table_deinit(&table);
+	ck_assert_str_eq(capture_end(NULL), "\033[2mA\033[0m  \033[2mB\033[0m\n");
 }
 END_TEST
 
@@ -143,6 +182,6 @@ void tests_of_out(Suite *suite)
 	tcase_add_loop_test(
 		tables, cells_are_cut_between_characters, 0, sizeof(cells) / sizeof(cells[0]));
 	suite_add_tcase(suite, tables);
-	RH_ADD_TESTS(suite, "out", times_of_today_have_no_date, text_is_wrapped, a_row_is_aligned,
-		ids_are_cut);
+	RH_ADD_TESTS(suite, "out", times_of_today_have_no_date, text_is_wrapped,
+		a_table_is_as_wide_as_its_cells, titles_are_dim, ids_are_cut);
 }
