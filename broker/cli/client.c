@@ -18,8 +18,8 @@
 #define TIMEOUT_MS 10000
 #define JOBS_MAX   1000 /* that the broker lists at once */
 #define DEPTH_MAX  32
-#define CHUNK      (64u * 1024)
-#define ANSWER_MAX (64u * 1024 * 1024) /* of one line */
+#define CHUNK      ((size_t)64 * 1024)
+#define ANSWER_MAX ((size_t)64 * 1024 * 1024) /* of one line */
 
 RH_DEFINE_CLEANUP(struct json_tokener *, json_tokener_free);
 

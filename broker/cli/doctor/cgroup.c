@@ -51,10 +51,12 @@ static bool has_v1(const char *text, const char *name)
 	size_t n = strlen(name);
 
 	for (const char *line = text; line && *line;) {
-		int hierarchy = 0, enabled = 0;
+		unsigned long long hierarchy = 0, n_groups = 0, enabled = 0;
+		const char *at = line + n;
 
-		if (strncmp(line, name, n) == 0 && (line[n] == '\t' || line[n] == ' ') &&
-			sscanf(line + n, "%d %*d %d", &hierarchy, &enabled) == 2)
+		if (strncmp(line, name, n) == 0 && (*at == '\t' || *at == ' ') &&
+			rh_look_number(&at, 10, &hierarchy) && rh_look_number(&at, 10, &n_groups) &&
+			rh_look_number(&at, 10, &enabled))
 			return hierarchy > 0 && enabled == 1;
 		line = strchr(line, '\n');
 		line += line != NULL;

@@ -103,8 +103,10 @@ static bool overlaps(const char *text, uint32_t base, char ret_line[128])
 		unsigned long long first = 0, count = 0;
 		size_t n = strcspn(line, "\n");
 
-		if (sscanf(line, "%*[^:\n]:%llu:%llu", &first, &count) == 2 && first < end &&
-			first + count > base) {
+		const char *at = line + strcspn(line, ":\n");
+
+		if (*at++ == ':' && rh_look_number(&at, 10, &first) && *at++ == ':' &&
+			rh_look_number(&at, 10, &count) && first < end && first + count > base) {
 			(void)snprintf(ret_line, 128, "%.*s", (int)n, line);
 			return true;
 		}

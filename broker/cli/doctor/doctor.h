@@ -138,6 +138,8 @@ ssize_t rh_look_host(const struct rh_doctor *doctor, const char *path, char *buf
  * group or others (a sticky directory may be). Return: 0; -EPERM; negative errno.
  */
 int rh_look_root_only(const char *path, char ret_culprit[PATH_MAX]);
+/* The number at *@at, after blanks; *@at is moved behind it. Return: false if there is none. */
+bool rh_look_number(const char **at, int base, unsigned long long *ret_number);
 /* Whether @uid, with @gid alone, could write to or replace this file. */
 bool rh_look_writable_by(const struct stat *st, uid_t uid, gid_t gid);
 /* Whether @path lies in @dir; both canonical. */

@@ -86,14 +86,16 @@ static void check_api(
 	const char *api = doctor->engine_version
 		? rh_json_text(doctor->engine_version, "ApiVersion")
 		: rh_json_text(broker_view(doctor), "apiVersion");
-	int major = 0, minor = 0;
+	unsigned long long major = 0, minor = 0;
+	const char *at = api;
 
 	if (!*api) {
 		(void)rh_doctor_skip_engine(doctor, f);
 		return;
 	}
 	rh_found(f, RH_HEALTH_OK, "version %s", api);
-	if (sscanf(api, "%d.%d", &major, &minor) != 2 || major != 1 || minor < 41) {
+	if (!rh_look_number(&at, 10, &major) || *at++ != '.' || !rh_look_number(&at, 10, &minor) ||
+		major != 1 || minor < 41) {
 		rh_found(f, RH_HEALTH_FAILURE, "version %s; 1.41 is the oldest that will do", api);
 		rh_advise(f, "use Docker 20.10 or newer");
 	}
@@ -219,14 +221,21 @@ static bool read_limits(const struct rh_doctor *doctor, pid_t pid, bool *ret_may
 
 	const char *line = strstr(text, "\nCapEff:");
 
-	if (!line || sscanf(line, "\nCapEff: %llx", &caps) != 1)
+	line = line ? line + strlen("\nCapEff:") : "";
+	if (!rh_look_number(&line, 16, &caps))
 		return false;
 	(void)snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
 	if (rh_look_host(doctor, path, text, sizeof(text)) < 0)
 		return false;
 	line = strstr(text, "\nMax open files");
-	if (!line || sscanf(line, "\nMax open files %*s %llu", &limit) != 1)
-		limit = ULLONG_MAX; /* unlimited */
+	if (!line)
+		return false;
+	/* The soft limit, the hard one; each may be the word "unlimited". */
+	line += strlen("\nMax open files");
+	line += strspn(line, " ");
+	line += strcspn(line, " ");
+	if (!rh_look_number(&line, 10, &limit))
+		limit = ULLONG_MAX;
 	*ret_may_raise = caps >> CAP_SYS_RESOURCE & 1;
 	*ret_limit = limit;
 	return true;

@@ -14,6 +14,7 @@ void rh_found(struct rh_finding *f, enum rh_health health, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line above, lost over files */
 	(void)vsnprintf(f->message, sizeof(f->message), fmt, ap);
 	va_end(ap);
 	f->health = health;
@@ -24,6 +25,7 @@ void rh_advise(struct rh_finding *f, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line above, lost over files */
 	(void)vsnprintf(f->advice, sizeof(f->advice), fmt, ap);
 	va_end(ap);
 }

@@ -27,9 +27,10 @@ static void check_version(
 	const struct rh_doctor *doctor, const struct rh_doctor_runner *runner, struct rh_finding *f)
 {
 	struct utsname name;
-	int major = 0, minor = 0;
+	unsigned long long major = 0, minor = 0;
+	const char *at = uname(&name) == 0 ? name.release : "";
 
-	if (uname(&name) < 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2) {
+	if (!rh_look_number(&at, 10, &major) || *at++ != '.' || !rh_look_number(&at, 10, &minor)) {
 		rh_found(f, RH_HEALTH_WARNING, "cannot tell the kernel's version");
 		return;
 	}

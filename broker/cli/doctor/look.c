@@ -4,6 +4,7 @@
  * Looking at files that others may have made.
  */
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -74,6 +75,24 @@ int rh_look_root_only(const char *path, char ret_culprit[PATH_MAX])
 			return 0;
 		slash[slash == at] = '\0';
 	}
+}
+
+bool rh_look_number(const char **at, int base, unsigned long long *ret_number)
+{
+	const char *digits = *at + strspn(*at, " \t");
+	char *end = NULL;
+
+	if (!isxdigit((unsigned char)*digits))
+		return false;
+	errno = 0;
+
+	unsigned long long number = strtoull(digits, &end, base);
+
+	if (errno != 0 || end == digits)
+		return false;
+	*ret_number = number;
+	*at = end;
+	return true;
 }
 
 bool rh_look_writable_by(const struct stat *st, uid_t uid, gid_t gid)

@@ -12,9 +12,9 @@
 #include "broker/cli/doctor/runner.h"
 
 #define LIBRARY     "librunnerhub-preload.so"
-#define ENVIRON_MAX (2u * 1024 * 1024)
-#define MAPS_MAX    (8u * 1024 * 1024)
-#define TAR_MAX     (8u * 1024 * 1024)
+#define ENVIRON_MAX ((size_t)2 * 1024 * 1024)
+#define MAPS_MAX    ((size_t)8 * 1024 * 1024)
+#define TAR_MAX     ((size_t)8 * 1024 * 1024)
 
 /* Takes a value out of <root>/.runner, which may begin with a byte-order mark. */
 int rh_runner_work(const char *root, char ret_work[PATH_MAX])
@@ -214,7 +214,7 @@ static bool contains(const char *file, const char *word)
 	_cleanup_(rh_freep) char *data = NULL;
 	ssize_t n = rh_look_read(file, TAR_MAX, &data);
 
-	return n > 0 && memmem(data, (size_t)n, word, strlen(word));
+	return n > 0 && data && memmem(data, (size_t)n, word, strlen(word));
 }
 
 void rh_check_runner_tar(
@@ -229,7 +229,7 @@ void rh_check_runner_tar(
 	path = search.path;
 	if (!path) {
 		(void)snprintf(file, sizeof(file), "%s/.path", runner->root);
-		if (rh_look_read(file, 65536, &path) >= 0 && path[0] == '/') {
+		if (rh_look_read(file, 65536, &path) >= 0 && path && path[0] == '/') {
 			path[strcspn(path, "\r\n")] = '\0';
 		} else {
 			free(path);

@@ -21,7 +21,7 @@ struct fake_answer {
 enum fake_end { FAKE_CLOSES, FAKE_HANGS };
 
 /* Listens at @path and serves one connection in a child, which goes with the test. */
-void fake_broker(const char *path, const struct fake_answer *script, enum fake_end end);
+void fake_broker(const char *path, const struct fake_answer *script, enum fake_end how);
 
 /* A directory of this test, and a path in it. Both stay until the next test. */
 const char *test_dir(void);
