@@ -68,21 +68,23 @@ static void add_row(struct report *report, const char *area, const struct rh_che
 }
 
 #define INDENT 30 /* of messages */
-#define WIDTH  90 /* of their lines */
+#define WIDTH  70 /* of their lines, where that is not a terminal's */
 
 static void print_row(
 	const struct rh_cli *cli, const struct rh_check *check, const struct rh_finding *f)
 {
+	int width = cli->columns > 2 * INDENT ? cli->columns - INDENT : WIDTH;
+
 	(void)printf("  %s", rh_colour(cli, colours[f->health]));
 	rh_print_text(words[f->health], 7);
 	(void)printf("%s  ", rh_colour(cli, RH_PLAIN));
 	rh_print_text(check->title, INDENT - 13);
 	(void)fputs("  ", stdout);
-	rh_print_wrapped(f->message, INDENT, WIDTH);
+	rh_print_wrapped(f->message, INDENT, width);
 	(void)putchar('\n');
 	if (*f->advice) {
 		(void)printf("%*s-> ", INDENT, "");
-		rh_print_wrapped(f->advice, INDENT + 3, WIDTH - 3);
+		rh_print_wrapped(f->advice, INDENT + 3, width - 3);
 		(void)putchar('\n');
 	}
 }

@@ -222,6 +222,7 @@ void rh_check_runner_tar(
 {
 	struct path_search search = {.doctor = doctor};
 	_cleanup_(rh_freep) char *path = NULL;
+	const char *own = getenv("PATH");
 	char file[PATH_MAX];
 
 	/* As it runs; else as the service would start it; else as it is here. */
@@ -233,7 +234,7 @@ void rh_check_runner_tar(
 			path[strcspn(path, "\r\n")] = '\0';
 		} else {
 			free(path);
-			path = strdup(getenv("PATH") ? getenv("PATH") : "");
+			path = strdup(own ? own : "");
 		}
 	}
 	if (!find_program(path, "tar", file)) {
