@@ -8,6 +8,10 @@
 # shellcheck source=scripts/lib/wiring.sh
 . "$RH_TOP/scripts/lib/wiring.sh"
 
+# Manual pages, below share/man, and the command line's completion.
+INSTALLED_PAGES=(man1/runnerhub.1 man5/runnerhub.yaml.5 man8/runnerhubd.8)
+INSTALLED_COMPLETION=share/bash-completion/completions/runnerhub
+
 prefix=/usr/local
 config_dir=/etc/runnerhub
 unit_dir=/etc/systemd/system
