@@ -20,8 +20,24 @@
 #include "runnerhub/cleanup.h"
 #include "runnerhub/id.h"
 
+/*
+ * Makes a directory root's own again. Whoever sets up a runner changes the owner of everything
+ * below its directory (chown -R), ours with it. The runner's own user is trusted, nobody else is.
+ */
+static int take_back(int path_fd, const struct stat *st, uid_t runner_uid)
+{
+	_cleanup_(rh_closep) int fd = -1;
+
+	if (st->st_uid != runner_uid || (st->st_mode & 022))
+		return rh_origin(-EPERM);
+	fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fchown(fd, geteuid(), getegid()) < 0 || fchmod(fd, 0700) < 0)
+		return rh_origin(-errno);
+	return 0;
+}
+
 /* Opens, or makes, a directory that only root may enter. */
-static int open_private(int dir_fd, const char *name)
+static int open_private(int dir_fd, const char *name, uid_t runner_uid)
 {
 	struct stat st;
 
@@ -35,8 +51,12 @@ static int open_private(int dir_fd, const char *name)
 		return rh_trace(fd);
 	if (fstat(fd, &st) < 0)
 		return rh_origin(-errno);
-	if (st.st_uid != geteuid() || (st.st_mode & 022))
-		return rh_origin(-EPERM);
+	if (st.st_uid != geteuid() || (st.st_mode & 022)) {
+		int r = take_back(fd, &st, runner_uid);
+
+		if (r < 0)
+			return rh_trace(r);
+	}
 	return rh_steal_fd(&fd);
 }
 
@@ -56,9 +76,9 @@ int rh_ledger_open(const char *work, uid_t runner_uid, gid_t runner_gid,
 
 	if (r < 0)
 		return rh_err_set(err, r, "work directory %.300s: %s", work, strerror(-r));
-	ledger.dir_fd = open_private(ledger.work_fd, RH_LEDGER_DIR);
+	ledger.dir_fd = open_private(ledger.work_fd, RH_LEDGER_DIR, runner_uid);
 	if (ledger.dir_fd >= 0)
-		ledger.trash_fd = open_private(ledger.dir_fd, "trash");
+		ledger.trash_fd = open_private(ledger.dir_fd, "trash", runner_uid);
 	r = ledger.dir_fd < 0 ? ledger.dir_fd : ledger.trash_fd;
 	if (r < 0) {
 		rh_ledger_close(&ledger);

@@ -31,7 +31,8 @@ struct rh_ledger {
  * rh_ledger_open() - open a work directory and its ledger, which is made if it is missing
  * @work: canonical path, borrowed as long as the ledger lives
  *
- * A ledger that is not root's, or a link, is refused: somebody planted it.
+ * A ledger that belongs to the runner's user is taken back, since setting up a runner changes the
+ * owner of everything below its directory; another owner's, or a link, is refused: it was planted.
  * Context: a helper process. Return: 0; negative errno with @err.
  */
 int rh_ledger_open(const char *work, uid_t runner_uid, gid_t runner_gid,

@@ -174,13 +174,22 @@ END_TEST
 
 START_TEST(a_planted_ledger_is_refused)
 {
+	struct stat st;
+
 	rh_ledger_close(&ledger);
 	ck_assert_int_eq(rh_sweep_remove(fake_work, "_runnerhub", &(struct rh_tree_count){0}), 0);
 	ck_assert_int_eq(symlink(fake_state, in_work("_runnerhub")), 0);
 	ck_assert_int_lt(open_ledger(), 0);
 	ck_assert_int_eq(unlink(in_work("_runnerhub")), 0);
 	ck_assert_int_eq(fake_mkdir(in_work("_runnerhub")), 0);
+	/* A chown -R of the runner's directory: taken back. Another owner: planted. */
 	ck_assert_int_eq(chown(in_work("_runnerhub"), FAKE_RUNNER_UID, FAKE_RUNNER_GID), 0);
+	ck_assert_int_eq(open_ledger(), 0);
+	ck_assert_int_eq(stat(in_work("_runnerhub"), &st), 0);
+	ck_assert_uint_eq(st.st_uid, 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+	rh_ledger_close(&ledger);
+	ck_assert_int_eq(chown(in_work("_runnerhub"), FAKE_RUNNER_UID + 1, FAKE_RUNNER_GID), 0);
 	ck_assert_int_eq(open_ledger(), -EPERM);
 	ck_assert_ptr_nonnull(strstr(err.text, "remove it"));
 	ck_assert_int_eq(chown(in_work("_runnerhub"), 0, 0), 0);
