@@ -493,6 +493,7 @@ int rh_broker_run(struct rh_config *config, struct rh_mounter *mounter, struct r
 	if (r < 0)
 		return rh_err_set(err, r, "the event loop cannot start: %s", strerror(-r));
 	init_handles(broker);
+	(void)rh_log_start(broker->log); /* without its thread the log writes by itself */
 	rh_log_notice(broker->log, "starting", RH_NUM("pid", getpid()),
 		RH_STR("config", config->path), RH_STR("state", config->state_dir));
 
