@@ -117,11 +117,11 @@ int rh_config_parse(const char *name, const char *data, size_t size, struct rh_c
 	_cleanup_(rh_freep) struct builder *builder = calloc(1, sizeof(*builder));
 	int r = 0;
 
-	if (!config || !builder)
+	if (!config)
 		return rh_err_set(err, -ENOMEM, "%s: out of memory", name);
-	config->n_refs = 1;
+	config->n_refs = 1; /* its clean-up counts on it */
 	config->path = strdup(name);
-	if (!config->path || rh_options_init(&rh_options_config, config) < 0)
+	if (!builder || !config->path || rh_options_init(&rh_options_config, config) < 0)
 		return rh_err_set(err, -ENOMEM, "%s: out of memory", name);
 	*builder = (struct builder){.config = config, .name = name};
 	r = rh_yaml_walk(name, data, size, on_node, builder, err);

@@ -163,8 +163,8 @@ static void put_time(struct line *line, int64_t wall_ms)
 	put_text(line, text);
 }
 
-size_t rh_log_format_line(enum rh_log_format format, const struct rh_log_entry *entry,
-	char ret_line[RH_LOG_LINE_MAX])
+size_t rh_log_format_line(
+	enum rh_log_format format, const struct rh_log_entry *entry, char ret_line[RH_LOG_LINE_MAX])
 {
 	struct line line = {.text = ret_line, .max = RH_LOG_LINE_MAX - RESERVE};
 	bool json = format == RH_LOG_JSON;

@@ -71,24 +71,25 @@ START_TEST(defaults_hold)
 }
 END_TEST
 
+static const char everything[] =
+	"log: {level: debug, format: json}\n"
+	"docker:\n  socket: /d.sock\n  request_timeout: 2s\n  parallel_creates: 7\n"
+	"timeouts:\n  broker_wait: 2s\n  job_start: 3s\n  agent: 4s\n  drain: 0\n"
+	"  announce_keep: 5s\n"
+	"id_map: {base: 100000}\n"
+	"environment: {pass: [A, \"B*\"]}\n"
+	"store: {keep: 7d, keep_jobs: 5}\n"
+	"runtime_dir: /r\nstate_dir: /s\nlibexec_dir: /l\nrunners_dir: /n\n"
+	"group: \"\"\ndefault_profile: p\n"
+	"profiles:\n  p:\n    image: a/b:c@sha256:0\n    user: 1000:100\n"
+	"    cpus: 1.5\n    memory: none\n    pids: 0\n    nofile: 100\n"
+	"    shm: 1G\n    network: none\n    cap_add: [NET_RAW, SYS_PTRACE]\n"
+	"    env: {A: b=c, D: }\n    warm: 0\n    max: 1\n    job_timeout: none\n"
+	"  q: {image: x, user: runner, env: [A=1, B=]}\n";
+
 START_TEST(every_option_is_read)
 {
-	_cleanup_(rh_config_unrefp) struct rh_config *config =
-		parse("log: {level: debug, format: json}\n"
-		      "docker:\n  socket: /d.sock\n  request_timeout: 2s\n  parallel_creates: 7\n"
-		      "timeouts:\n  broker_wait: 2s\n  job_start: 3s\n  agent: 4s\n  drain: 0\n"
-		      "  announce_keep: 5s\n"
-		      "id_map: {base: 100000}\n"
-		      "environment: {pass: [A, \"B*\"]}\n"
-		      "store: {keep: 7d, keep_jobs: 5}\n"
-		      "runtime_dir: /r\nstate_dir: /s\nlibexec_dir: /l\nrunners_dir: /n\n"
-		      "group: \"\"\ndefault_profile: p\n"
-		      "profiles:\n  p:\n    image: a/b:c@sha256:0\n    user: 1000:100\n"
-		      "    cpus: 1.5\n    memory: none\n    pids: 0\n    nofile: 100\n"
-		      "    shm: 1G\n    network: none\n    cap_add: [NET_RAW, SYS_PTRACE]\n"
-		      "    env: {A: b=c, D: }\n    warm: 0\n    max: 1\n    job_timeout: none\n"
-		      "  q: {image: x, user: runner, env: [A=1, B=]}\n");
-	const struct rh_profile *p = config ? &config->profiles[0] : NULL;
+	_cleanup_(rh_config_unrefp) struct rh_config *config = parse(everything);
 
 	ck_assert_msg(config != NULL, "%s", test_err.text);
 	ck_assert_uint_eq(config->log_level, RH_LOG_DEBUG);
@@ -111,6 +112,15 @@ START_TEST(every_option_is_read)
 	ck_assert_str_eq(config->libexec_dir, "/l");
 	ck_assert_str_eq(config->runners_dir, "/n");
 	ck_assert_str_eq(config->group, "");
+}
+END_TEST
+
+START_TEST(every_option_of_a_profile_is_read)
+{
+	_cleanup_(rh_config_unrefp) struct rh_config *config = parse(everything);
+	const struct rh_profile *p = config ? &config->profiles[0] : NULL;
+
+	ck_assert_ptr_nonnull(p);
 	ck_assert_str_eq(p->image, "a/b:c@sha256:0");
 	ck_assert_uint_eq(p->user, RH_USER_IDS);
 	ck_assert_uint_eq(p->uid, 1000);
@@ -276,7 +286,8 @@ static void tests_of_config(Suite *suite)
 	TCase *loop = tcase_create("mistakes");
 
 	RH_ADD_TESTS(suite, "config", defaults_hold, every_option_is_read,
-		only_some_changes_need_a_restart, references_count, help_names_every_option);
+		every_option_of_a_profile_is_read, only_some_changes_need_a_restart,
+		references_count, help_names_every_option);
 	tcase_add_loop_test(
 		loop, mistakes_are_named, 0, (int)(sizeof(mistakes) / sizeof(mistakes[0])));
 	suite_add_tcase(suite, loop);
