@@ -117,6 +117,24 @@ START_TEST(what_was_lost_before_go_is_sent_again)
 }
 END_TEST
 
+START_TEST(an_agent_may_say_no)
+{
+	static const struct {
+		enum fake_mode mode;
+		const char *line;
+	} rows[] = {
+		{FAKE_NO_ROOM, "runnerhub: too many steps at once\n"},
+		{FAKE_NO_ROOM_SUCCESS, "impossible status"},
+	};
+
+	fake_broker_start(&broker, &host, rows[_i].mode);
+	shell("echo ran");
+	expect_failure(rows[_i].line);
+	ck_assert_int_eq(host_log_count(&host, "type step"), 1);
+	ck_assert_int_lt(run.ms, 2000);
+}
+END_TEST
+
 START_TEST(the_broker_may_leave)
 {
 	fake_broker_start(&broker, &host, FAKE_LEAVE);
@@ -196,6 +214,7 @@ static void tests(Suite *suite)
 	tcase_add_test(trouble, a_broker_that_comes_late_is_found);
 	tcase_add_loop_test(trouble, a_refusal_is_shown, 0, 2);
 	tcase_add_loop_test(trouble, what_was_lost_before_go_is_sent_again, 0, 2);
+	tcase_add_loop_test(trouble, an_agent_may_say_no, 0, 2);
 	tcase_add_test(trouble, the_broker_may_leave);
 	tcase_add_test(trouble, a_silent_broker_has_a_deadline);
 	tcase_add_loop_test(trouble, what_is_lost_after_go_is_a_failure, 0, 5);

@@ -181,6 +181,20 @@ static void after_go(
 	}
 }
 
+/* What an agent says that cannot take a step. */
+static void exit_before_go(int channel, int status)
+{
+	static const char reason[] = "too many steps at once";
+	struct {
+		struct rh_wire_exit end;
+		char text[sizeof(reason)];
+	} body = {.end = {.exit_code = status}};
+
+	memcpy(body.text, reason, sizeof(reason));
+	(void)rh_wire_send(
+		channel, RH_WIRE_EXIT, &body, sizeof(body.end) + strlen(reason), NULL, 0);
+}
+
 static void serve_step(const struct server *server, const struct rh_wire_msg *step)
 {
 	struct rh_block *block = NULL;
@@ -210,6 +224,10 @@ static void serve_step(const struct server *server, const struct rh_wire_msg *st
 	}
 	(void)rh_wire_send(server->broker_fd, RH_WIRE_STEP_ACCEPTED,
 		&(struct rh_wire_step_ref){.step = 1}, sizeof(struct rh_wire_step_ref), NULL, 0);
+	if (server->mode == FAKE_NO_ROOM || server->mode == FAKE_NO_ROOM_SUCCESS) {
+		exit_before_go(channel, server->mode == FAKE_NO_ROOM);
+		return;
+	}
 	if (server->mode == FAKE_LEAVE)
 		(void)close(server->broker_fd);
 	if (server->mode == FAKE_SILENT) {
@@ -314,6 +332,7 @@ void fake_broker_start(struct fake_broker *broker, const struct host *host, enum
 		(void)close(listener);
 		return;
 	}
+	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)signal(SIGCHLD, SIG_IGN);
 	for (;;) {
@@ -341,6 +360,8 @@ void fake_broker_stop(struct fake_broker *broker)
 {
 	int status = 0;
 
-	(void)kill(broker->pid, SIGKILL);
+	/* With the processes of its connections, which would write on to the log. */
+	if (kill(-broker->pid, SIGKILL) < 0)
+		(void)kill(broker->pid, SIGKILL);
 	(void)waitpid(broker->pid, &status, 0);
 }

@@ -13,6 +13,8 @@ enum fake_mode {
 	FAKE_REFUSE, /* with a reason */
 	FAKE_REFUSE_CHANNEL_FIRST, /* the channel is closed some time before */
 	FAKE_DROP_FIRST, /* the first connection of all is closed without an answer */
+	FAKE_NO_ROOM, /* the agent says EXIT 1 instead of READY */
+	FAKE_NO_ROOM_SUCCESS, /* the same with status 0, which cannot be */
 	FAKE_LEAVE, /* the broker's connection is closed after the step was accepted */
 	FAKE_SILENT, /* neither answers nor closes */
 	FAKE_LOST, /* channel closed after GO, then a reason */

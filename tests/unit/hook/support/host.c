@@ -125,7 +125,11 @@ static int on_entry(const char *path, const struct stat *st, int flag, struct FT
 
 void host_remove(struct host *host)
 {
-	(void)nftw(host->dir, on_entry, 16, FTW_DEPTH | FTW_PHYS);
+	/* Killed processes may still be about to write something. */
+	for (int i = 0; i < 100 && access(host->dir, F_OK) == 0; i++) {
+		if (nftw(host->dir, on_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+			(void)poll(NULL, 0, 10);
+	}
 	(void)unlink(host->libexec);
 }
 
