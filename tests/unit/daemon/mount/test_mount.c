@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -299,6 +301,37 @@ START_TEST(the_queue_is_bounded)
 }
 END_TEST
 
+static int *n_handled;
+
+static void on_fork_child(void)
+{
+	++*n_handled;
+}
+
+START_TEST(handlers_of_libraries_do_not_run)
+{
+	/* libuv's closes descriptors by number: in a helper they are other ones. */
+	struct rh_mounter *other = NULL;
+	struct answer answer = {0};
+	struct rh_err err;
+
+	n_handled =
+		mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(n_handled, MAP_FAILED);
+	ck_assert_int_eq(pthread_atfork(NULL, NULL, on_fork_child), 0);
+	ck_assert_int_eq(rh_mounter_fork(&other, &err), 0);
+	ck_assert_int_eq(rh_mounter_start(other, &loop, log_), 0);
+	ck_assert_int_eq(rh_mounter_make_dir(other, fake_state, "a", on_done, &answer), 0);
+	run_until(&answer, 1);
+	ck_assert_int_eq(answer.r, 0);
+	ck_assert_int_eq(*n_handled, 0);
+	rh_mounter_close(other, on_closed, NULL);
+	while (!closed)
+		(void)uv_run(&loop, UV_RUN_ONCE);
+	closed = false;
+}
+END_TEST
+
 static struct answer cancelled;
 
 START_TEST(closing_answers_what_waits)
@@ -460,9 +493,9 @@ static void tests(Suite *suite)
 		a_helper_killed_in_the_middle_fails_one_request,
 		a_helper_that_died_idle_fails_nothing, a_helper_that_hangs_is_replaced,
 		without_a_zygote_requests_fail, sweeps_run_beside_attaches, the_queue_is_bounded,
-		closing_answers_what_waits, a_mounter_may_never_start,
-		helpers_hold_nothing_of_the_brokers, hostile_packets_end_a_helper,
-		a_helper_that_talks_nonsense_is_dropped};
+		handlers_of_libraries_do_not_run, closing_answers_what_waits,
+		a_mounter_may_never_start, helpers_hold_nothing_of_the_brokers,
+		hostile_packets_end_a_helper, a_helper_that_talks_nonsense_is_dropped};
 	TCase *helpers = tcase_create("helpers");
 
 	tcase_add_checked_fixture(helpers, setup, teardown);

@@ -212,6 +212,7 @@ START_TEST(a_containers_directory_is_made_and_removed)
 	ck_assert_int_eq(stat(in_tree("../containers/abc/socket"), &st), 0);
 	ck_assert_int_eq(stat(in_tree("../containers/abc"), &st), 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0700);
+	ck_assert_int_eq(stat(in_tree("../containers/abc/overlay-spare/work"), &st), 0);
 	ck_assert_int_eq(rh_sweep_remove(parent, "..", &count), -EINVAL);
 	ck_assert_int_eq(rh_sweep_remove(parent, "abc", &count), 0);
 	ck_assert_int_eq(rh_sweep_remove(parent, "abc", &count), 0);
