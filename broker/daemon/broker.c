@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The broker's own life: start, adoption, reload, drain, stop.
+ * The broker's own life: start and adoption. reload.c and stop.c hold the rest.
  */
 
 #include "broker/daemon/broker.h"
@@ -15,14 +15,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "broker/daemon/broker_private.h"
 #include "broker/daemon/notify.h"
 #include "runnerhub/clock.h"
 
 #define RETAIN_EVERY_MS (10u * 60 * 1000)
-
-static void stop(struct rh_broker *broker);
-
-/* -- what the parts tell each other -- */
 
 static void on_engine_event(void *arg, const struct rh_engine_event *event)
 {
@@ -62,234 +59,6 @@ static void on_adopted(void *arg, int r)
 	rh_log_notice(broker->log, "serving", RH_NUM("ms", rh_wall_ms() - broker->started_ms));
 	rh_notify("READY=1\nSTATUS=serving");
 }
-
-/* -- reload -- */
-
-struct reload {
-	uv_work_t work;
-	struct rh_broker *broker;
-	char *path;
-	struct rh_config *config;
-	struct rh_err err;
-	int r;
-};
-
-static void on_reload_work(uv_work_t *work)
-{
-	struct reload *reload = work->data;
-
-	reload->r = rh_config_load(reload->path, &reload->config, &reload->err);
-	if (reload->r == 0)
-		reload->r = rh_config_publish(reload->config, &reload->err);
-}
-
-static void take_config(struct rh_broker *broker, struct rh_config *config)
-{
-	const char *fixed = rh_config_needs_restart(broker->config, config);
-
-	if (fixed)
-		rh_log_warning(broker->log, "reload: this setting takes effect at the next restart",
-			RH_STR("setting", fixed));
-	rh_config_unref(broker->config);
-	broker->config = rh_config_ref(config);
-	rh_log_set(broker->log, config->log_level, config->log_format);
-	rh_containers_reload(broker->containers, config);
-	rh_jobs_reload(broker->jobs, config);
-	rh_control_reload(broker->control, config);
-	rh_log_notice(broker->log, "reloaded", RH_NUM("profiles", config->n_profiles),
-		RH_NUM("runners", config->n_runners));
-}
-
-static void on_reload_done(uv_work_t *work, int status)
-{
-	struct reload *reload = work->data;
-	struct rh_broker *broker = reload->broker;
-
-	broker->reloading = false;
-	if (broker->state == RH_BROKER_STOPPING)
-		rh_log_debug(broker->log, "reload dropped: stopping");
-	else if (status < 0 || reload->r < 0)
-		rh_log_error(broker->log, "reload refused: the old configuration stays",
-			RH_STR("why", reload->err.text));
-	else
-		take_config(broker, reload->config);
-	rh_config_unref(reload->config);
-	free(reload->path);
-	free(reload);
-	rh_notify("READY=1");
-}
-
-static int reload(void *arg, struct rh_err *err)
-{
-	struct rh_broker *broker = arg;
-
-	if (broker->reloading || broker->state == RH_BROKER_STOPPING)
-		return rh_err_set(err, -EBUSY, "a reload is under way already");
-
-	struct reload *r = calloc(1, sizeof(*r));
-
-	if (!r)
-		return rh_err_set(err, -ENOMEM, "out of memory");
-	r->work.data = r;
-	r->broker = broker;
-	r->path = strdup(broker->config->path);
-	if (!r->path ||
-		uv_queue_work(&broker->loop, &r->work, on_reload_work, on_reload_done) < 0) {
-		free(r->path);
-		free(r);
-		return rh_err_set(err, -ENOMEM, "out of memory");
-	}
-	broker->reloading = true;
-	rh_notify("RELOADING=1");
-	return 0;
-}
-
-static void on_hup(uv_signal_t *handle, int signum)
-{
-	struct rh_err err = {0};
-	struct rh_broker *broker = handle->data;
-
-	if (reload(broker, &err) < 0)
-		rh_log_warning(broker->log, "reload not begun", RH_STR("why", err.text));
-}
-
-/* -- drain and stop -- */
-
-static void on_idle(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	if (broker->state == RH_BROKER_DRAINING)
-		stop(broker);
-}
-
-static void drain(void *arg, bool on)
-{
-	struct rh_broker *broker = arg;
-
-	if (on) {
-		rh_log_notice(broker->log, "draining: no new jobs");
-		rh_jobs_drain(broker->jobs, on_idle, broker);
-	} else if (broker->state != RH_BROKER_DRAINING) {
-		rh_log_notice(broker->log, "taking jobs again");
-		rh_jobs_resume(broker->jobs);
-	}
-}
-
-static void on_drain_deadline(uv_timer_t *timer)
-{
-	struct rh_broker *broker = timer->data;
-
-	rh_log_warning(
-		broker->log, "drain deadline passed: jobs go on and wait for the next broker");
-	stop(broker);
-}
-
-static void on_stop_signal(uv_signal_t *handle, int signum)
-{
-	struct rh_broker *broker = handle->data;
-
-	if (broker->state == RH_BROKER_STOPPING)
-		return;
-	if (broker->state == RH_BROKER_DRAINING) {
-		rh_log_notice(broker->log, "stopping at once: second signal");
-		stop(broker);
-		return;
-	}
-	broker->state = RH_BROKER_DRAINING;
-	rh_notify("STOPPING=1\nSTATUS=draining");
-	(void)uv_timer_start(
-		&broker->drain_timer, on_drain_deadline, broker->config->drain_timeout_ms, 0);
-	drain(broker, true);
-}
-
-static void on_store_closed(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	broker->store = NULL;
-}
-
-static void on_mounter_closed(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	broker->mounter = NULL;
-	if (broker->store)
-		rh_store_close(broker->store, on_store_closed, broker);
-}
-
-static void on_engine_closed(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	broker->engine = NULL;
-	rh_mounter_close(broker->mounter, on_mounter_closed, broker);
-}
-
-static void on_containers_closed(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	broker->containers = NULL;
-	if (broker->engine)
-		rh_engine_close(broker->engine, on_engine_closed, broker);
-	else
-		on_engine_closed(broker);
-}
-
-static void on_jobs_closed(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	broker->jobs = NULL;
-	if (broker->containers)
-		rh_containers_close(broker->containers, true, on_containers_closed, broker);
-	else
-		on_containers_closed(broker);
-}
-
-static void on_control_closed(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	broker->control = NULL;
-	if (broker->jobs)
-		rh_jobs_close(broker->jobs, on_jobs_closed, broker);
-	else
-		on_jobs_closed(broker);
-}
-
-static void on_peers_closed(void *arg)
-{
-	struct rh_broker *broker = arg;
-
-	broker->peers = NULL;
-	if (broker->control)
-		rh_control_close(broker->control, on_control_closed, broker);
-	else
-		on_control_closed(broker);
-}
-
-/* Closes the parts one after the other, from the door inwards; the loop ends with the last handle.
- */
-static void stop(struct rh_broker *broker)
-{
-	if (broker->state == RH_BROKER_STOPPING)
-		return;
-	broker->state = RH_BROKER_STOPPING;
-	uv_close((uv_handle_t *)&broker->on_term, NULL);
-	uv_close((uv_handle_t *)&broker->on_int, NULL);
-	uv_close((uv_handle_t *)&broker->on_hup, NULL);
-	uv_close((uv_handle_t *)&broker->drain_timer, NULL);
-	uv_close((uv_handle_t *)&broker->retain_timer, NULL);
-	if (broker->peers)
-		rh_peer_server_close(broker->peers, on_peers_closed, broker);
-	else
-		on_peers_closed(broker);
-}
-
-/* -- start -- */
 
 static int make_dir(const char *path, mode_t mode, struct rh_err *err)
 {
@@ -349,9 +118,9 @@ static void init_handles(struct rh_broker *broker)
 	broker->on_hup.data = broker;
 	broker->drain_timer.data = broker;
 	broker->retain_timer.data = broker;
-	(void)uv_signal_start(&broker->on_term, on_stop_signal, SIGTERM);
-	(void)uv_signal_start(&broker->on_int, on_stop_signal, SIGINT);
-	(void)uv_signal_start(&broker->on_hup, on_hup, SIGHUP);
+	(void)uv_signal_start(&broker->on_term, rh_broker_on_stop_signal, SIGTERM);
+	(void)uv_signal_start(&broker->on_int, rh_broker_on_stop_signal, SIGINT);
+	(void)uv_signal_start(&broker->on_hup, rh_broker_on_hup, SIGHUP);
 	(void)uv_timer_start(&broker->retain_timer, on_retain, 60 * 1000, RETAIN_EVERY_MS);
 }
 
@@ -439,8 +208,8 @@ static int start_sockets(struct rh_broker *broker, struct rh_err *err)
 		.containers = broker->containers,
 		.jobs = broker->jobs,
 		.started_ms = broker->started_ms,
-		.drain = drain,
-		.reload = reload,
+		.drain = rh_broker_drain,
+		.reload = rh_broker_reload,
 		.arg = broker,
 	};
 	int r = rh_control_start(&control, &broker->control, err);
@@ -499,7 +268,7 @@ int rh_broker_run(struct rh_config *config, struct rh_mounter *mounter, struct r
 
 	r = start(broker, err);
 	if (r < 0)
-		stop(broker);
+		rh_broker_stop(broker);
 	(void)uv_run(&broker->loop, UV_RUN_DEFAULT);
 	rh_log_notice(broker->log, "stopped");
 

@@ -25,6 +25,16 @@ shell_files() {
     done
 }
 
+# too_long LINES PATTERN…: names the files that are longer
+too_long() {
+    local f max=$1 rc=0
+    shift
+    while read -r f; do
+        [ "$(wc -l <"$f")" -le "$max" ] || { echo "$f: more than $max lines" && rc=1; }
+    done < <(repo_files "$@")
+    return "$rc"
+}
+
 stage_style() {
     local f bad=0
     repo_files '*.c' '*.h' | xargs clang-format --dry-run -Werror
@@ -32,9 +42,9 @@ stage_style() {
         head -n 3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
             { echo "$f: no licence line" && bad=1; }
     done < <(repo_files '*.c' '*.h' '*.sh' '*.py' 'scripts/*' | grep -v '\.md$')
-    while read -r f; do
-        [ "$(wc -l <"$f")" -le 400 ] || { echo "$f: more than 400 lines" && bad=1; }
-    done < <(repo_files '*.c' '*.h')
+    too_long 400 'hook/*.[ch]' 'broker/*.[ch]' 'include/*.[ch]' || bad=1
+    # The tests of one module stay in one file.
+    too_long 600 'tests/*.[ch]' || bad=1
     git -c safe.directory='*' -C "$RH_TOP" grep -nIE '\b(TODO|FIXME|XXX)\b' -- . \
         ':!scripts/lib/stages.sh' && bad=1
     return "$bad"

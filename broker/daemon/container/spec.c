@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker/daemon/container/container_private.h"
 #include "rh-config.h"
@@ -24,6 +25,14 @@ int rh_containers_label_filter(const struct rh_config *config, char *buf, size_t
 	int n = snprintf(buf, size, "runnerhub.managed=true\nrunnerhub.hub=%s", config->state_dir);
 
 	return n < 0 || (size_t)n >= size ? rh_origin(-ENAMETOOLONG) : 0;
+}
+
+/* The engine refuses more than the host has: a default must not fail on a small one. */
+static double cpus_of(const struct rh_profile *profile)
+{
+	double online = (double)sysconf(_SC_NPROCESSORS_ONLN);
+
+	return profile->cpus > online && online > 0 ? online : profile->cpus;
 }
 
 int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn cb, void *arg)
@@ -62,7 +71,7 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		.binds = binds,
 		.n_binds = sizeof(binds) / sizeof(binds[0]),
 		.network = isolated ? RH_CONTAINER_NETWORK : profile->network,
-		.cpus = profile->cpus,
+		.cpus = cpus_of(profile),
 		.memory_bytes = profile->memory_bytes,
 		.shm_bytes = profile->shm_bytes,
 		.pids = profile->pids,

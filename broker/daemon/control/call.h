@@ -51,6 +51,14 @@ _printf_(3, 4) void rh_call_fail(struct rh_call *call, const char *code, const c
 /* From a negative errno. */
 void rh_call_fail_errno(struct rh_call *call, int r, const char *what);
 
+/* server.c, for answers: takes the call off its connection; sends one object as a line, consumed.
+ */
+void rh_call_free(struct rh_call *call);
+void rh_control_send(struct rh_control_conn *conn, struct json_object *object);
+
+/* answer.c: one line of a subscription, the caller's. */
+struct json_object *rh_event_json(const struct rh_store_event *event);
+
 /* Makes the call's connection a subscriber. */
 void rh_call_subscribe(struct rh_call *call);
 

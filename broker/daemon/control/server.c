@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -114,7 +113,7 @@ static void on_written(uv_write_t *request, int status)
 }
 
 /* Queues one line. @object is consumed. */
-static void conn_send(struct rh_control_conn *conn, struct json_object *object)
+void rh_control_send(struct rh_control_conn *conn, struct json_object *object)
 {
 	size_t n = 0;
 	const char *text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &n);
@@ -147,7 +146,7 @@ static void conn_send(struct rh_control_conn *conn, struct json_object *object)
 
 /* -- calls -- */
 
-static void call_free(struct rh_call *call)
+void rh_call_free(struct rh_call *call)
 {
 	struct rh_control_conn *conn = call->conn;
 	struct rh_control *control = call->control;
@@ -160,68 +159,6 @@ static void call_free(struct rh_call *call)
 	free(call);
 	control->n_calls--;
 	maybe_closed(control);
-}
-
-static struct json_object *answer(const struct rh_call *call, bool ok)
-{
-	struct json_object *object = json_object_new_object();
-
-	(void)json_object_object_add(object, "id", json_object_get(call->id));
-	(void)json_object_object_add(object, "ok", json_object_new_boolean(ok));
-	return object;
-}
-
-void rh_call_reply(struct rh_call *call, struct json_object *data)
-{
-	if (call->conn) {
-		struct json_object *object = answer(call, true);
-
-		(void)json_object_object_add(object, "data", data);
-		conn_send(call->conn, object);
-	} else {
-		(void)json_object_put(data);
-	}
-	call_free(call);
-}
-
-void rh_call_fail(struct rh_call *call, const char *code, const char *fmt, ...)
-{
-	if (call->conn) {
-		struct json_object *object = answer(call, false);
-		struct json_object *error = json_object_new_object();
-		char text[512];
-		va_list ap;
-
-		va_start(ap, fmt);
-		(void)vsnprintf(text, sizeof(text), fmt, ap);
-		va_end(ap);
-		(void)json_object_object_add(error, "code", json_object_new_string(code));
-		(void)json_object_object_add(error, "message", json_object_new_string(text));
-		(void)json_object_object_add(object, "error", error);
-		conn_send(call->conn, object);
-	}
-	call_free(call);
-}
-
-void rh_call_fail_errno(struct rh_call *call, int r, const char *what)
-{
-	switch (r) {
-	case -EINVAL:
-		rh_call_fail(call, "bad-request", "%s: an argument is wrong", what);
-		break;
-	case -ENOENT:
-		rh_call_fail(call, "not-found", "%s: there is none", what);
-		break;
-	case -EEXIST:
-		rh_call_fail(
-			call, "bad-request", "%s: more than one begins so; give more digits", what);
-		break;
-	case -ENOBUFS:
-		rh_call_fail(call, "busy", "%s: too much is queued; try again", what);
-		break;
-	default:
-		rh_call_fail(call, "internal", "%s: %s", what, strerror(-r));
-	}
 }
 
 void rh_call_subscribe(struct rh_call *call)
@@ -439,27 +376,9 @@ void rh_control_reload(struct rh_control *control, struct rh_config *config)
 
 void rh_control_publish(struct rh_control *control, const struct rh_store_event *event)
 {
-	char id[RH_ID_TEXT_SIZE];
-
 	for (struct rh_control_conn *conn = control->conns, *next = NULL; conn; conn = next) {
 		next = conn->next;
-		if (!conn->subscribed || conn->closing)
-			continue;
-
-		struct json_object *line = json_object_new_object();
-		struct json_object *body = json_object_new_object();
-
-		(void)json_object_object_add(body, "timeMs", json_object_new_int64(event->time_ms));
-		(void)json_object_object_add(body, "kind", json_object_new_string(event->kind));
-		(void)json_object_object_add(body, "message",
-			json_object_new_string(event->message ? event->message : ""));
-		rh_id_format(&event->job, id);
-		(void)json_object_object_add(body, "job",
-			rh_id_is_null(&event->job) ? NULL : json_object_new_string(id));
-		rh_id_format(&event->container, id);
-		(void)json_object_object_add(body, "container",
-			rh_id_is_null(&event->container) ? NULL : json_object_new_string(id));
-		(void)json_object_object_add(line, "event", body);
-		conn_send(conn, line);
+		if (conn->subscribed && !conn->closing)
+			rh_control_send(conn, rh_event_json(event));
 	}
 }

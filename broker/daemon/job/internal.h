@@ -85,13 +85,15 @@ struct rh_job *rh_job_of_runner(struct rh_jobs *jobs, const char *runner, const 
 int rh_job_new(struct rh_jobs *jobs, const struct rh_id *id, pid_t worker, uint64_t start,
 	int pidfd, struct rh_job **ret_job);
 void rh_job_move(struct rh_job *job, enum rh_job_phase phase);
-void rh_job_save(struct rh_job *job, rh_store_done_fn cb, void *arg);
 /* Frees an ended job whose Worker has gone, once nothing holds it. */
 void rh_job_maybe_free(struct rh_job *job);
-_printf_(3, 4) void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...);
 void rh_job_arm(struct rh_job *job, uint64_t timeout_ms, uv_timer_cb cb);
 /* A job has ended: whoever waited for it goes on. */
 void rh_jobs_on_ended(struct rh_jobs *jobs);
+
+/* record.c */
+void rh_job_save(struct rh_job *job, rh_store_done_fn cb, void *arg);
+_printf_(3, 4) void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...);
 
 /* start.c */
 void rh_job_on_started(struct rh_jobs *jobs, struct rh_peer *peer, struct rh_wire_msg *msg);
