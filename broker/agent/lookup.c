@@ -35,6 +35,15 @@ static bool exists(const char *path)
 	return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
+/* Whether a directory on the way may not be searched: then what the runner has found there (a tool
+ * in its /root, say) was something else. */
+static bool out_of_reach(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 && errno == EACCES;
+}
+
 static int write_path(char ret_path[PATH_MAX], const char *dir, size_t dir_size, const char *name)
 {
 	int n = snprintf(
@@ -110,8 +119,9 @@ int rh_lookup_program(const struct rh_lookup *lookup, char ret_path[PATH_MAX])
 {
 	const char *slash = strrchr(lookup->path, '/');
 	const char *name = slash ? slash + 1 : lookup->path;
+	bool hidden = slash && lookup->path[0] == '/' && out_of_reach(lookup->path);
 
-	if (slash && (lookup->path[0] != '/' || exists(lookup->path)))
+	if (slash && !hidden && (lookup->path[0] != '/' || exists(lookup->path)))
 		return as_it_is(lookup->path, ret_path);
 	if (*name == '\0')
 		return rh_origin(-ENOENT);
@@ -120,5 +130,7 @@ int rh_lookup_program(const struct rh_lookup *lookup, char ret_path[PATH_MAX])
 
 	if (r == -ENOENT)
 		r = search(name, lookup->image_path, ret_path);
+	if (r == -ENOENT && hidden)
+		return as_it_is(lookup->path, ret_path);
 	return rh_trace(r);
 }

@@ -18,9 +18,9 @@ struct rh_lookup {
  * rh_lookup_program() - what to execute
  * @ret_path: written in every case that can be executed or tried
  *
- * A path that exists is taken as it is; the base name of an absolute one that does not, and a bare
- * name, are searched for. A relative path with a slash is what it says. Where a musl image is
- * asked for the runner's glibc node, its node for such images is taken.
+ * A path that exists is taken as it is; the base name of an absolute one that does not or is out of
+ * the user's reach, and a bare name, are searched for. A relative path with a slash is what it
+ * says. Where a musl image is asked for the runner's glibc node, its node for such images is taken.
  *
  * Context: the forked child, as the step's user, in its directory.
  * Return: 0; -ENOENT if there is none; -EACCES if only files that may not be executed were found;

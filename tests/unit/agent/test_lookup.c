@@ -101,6 +101,25 @@ START_TEST(what_may_not_be_executed_is_passed_over)
 }
 END_TEST
 
+/* A tool in the runner's /root, say, when the step is a plain user. */
+START_TEST(one_out_of_reach_is_searched_by_its_base_name)
+{
+	ck_assert_int_eq(chmod(dir, 0711), 0);
+	ck_assert_int_eq(chmod(first, 0700), 0);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	else
+		ck_assert_int_eq(chmod(first, 0600), 0);
+	ck_assert_int_eq(find(in(first, "tool"), second, "/none"), 0);
+	ck_assert_str_eq(found, in(second, "tool"));
+	/* Nowhere else: executing it will say what is wrong. */
+	ck_assert_int_eq(find(in(first, "only"), second, "/none"), 0);
+	ck_assert_str_eq(found, in(first, "only"));
+	ck_assert_int_eq(seteuid(getuid()), 0);
+	ck_assert_int_eq(chmod(first, 0700), 0);
+}
+END_TEST
+
 START_TEST(an_empty_element_is_the_directory_itself)
 {
 	ck_assert_int_eq(chdir(second), 0);
@@ -148,6 +167,7 @@ static void tests(Suite *suite)
 	tcase_add_test(files, a_path_that_exists_is_taken);
 	tcase_add_test(files, an_absent_one_is_searched_by_its_base_name);
 	tcase_add_test(files, what_may_not_be_executed_is_passed_over);
+	tcase_add_test(files, one_out_of_reach_is_searched_by_its_base_name);
 	tcase_add_test(files, an_empty_element_is_the_directory_itself);
 	tcase_add_test(files, endless_names_are_refused);
 	suite_add_tcase(suite, files);
