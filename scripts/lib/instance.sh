@@ -81,10 +81,26 @@ instance_fill() {
     instance_config "$config"
 }
 
-# instance_runner N DIR USER: wires a runner directory, after noting its .env
+# What jobs of another user have left in the work directory of the runner last looked at is given to
+# its user: tests run one runner as several users.
+instance_work_owner() {
+    local entry
+    for entry in "$runner_work" "$runner_work"/*; do
+        case $entry in */_runnerhub) continue ;; esac
+        if [ -d "$entry" ] && [ ! -L "$entry" ] && [ "$(stat -c %u "$entry")" != "$runner_uid" ]; then
+            find "$entry" -xdev -path "$runner_work/_runnerhub" -prune -o \
+                -exec chown -h "$runner_uid:$runner_gid" {} +
+        fi
+    done
+}
+
+# instance_runner N DIR [USER]: wires a runner directory, after noting its .env. The owner of what is
+# in it says nothing about its next user.
 instance_runner() {
-    local n=$1 keep=$instance/env.$1
-    runner_look "$2" "$3"
+    local n=$1 keep=$instance/env.$1 user=$3
+    [ -n "$user" ] || [ ! -d "$2" ] || user=$(stat -c %u "$2")
+    runner_look "$2" "$user"
+    instance_work_owner
     mkdir -m 700 "$keep.new"
     if [ -e "$runner_root/.env" ]; then
         env_read "$runner_root" >"$keep.new/env"

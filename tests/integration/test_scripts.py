@@ -80,6 +80,20 @@ class WithRunnerhub(Scratch):
         self.assertEqual((info.st_uid, info.st_mode & 0o777), (UID, 0o600))
         self.assertFalse(os.path.exists(os.path.join(b, ".env")))
 
+    def test_the_user_is_the_one_that_the_command_is_told(self):
+        a = make_runner(self.path("a"))
+        left = os.path.join(a, "_work", "_temp", "left")
+        os.makedirs(left)
+        os.symlink("/etc/passwd", os.path.join(left, "link"))
+        owner = os.stat("/etc/passwd").st_uid
+        for more, uid in ((["--uid", str(UID)], UID), ([], 0), ([f"--reuid={UID}"], UID)):
+            done = self.call(*self.around("sh", "-c", 'cat "$RUNNERHUB_DIR"/etc/runners.d/a.yaml', *more, runners=[a]))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(f"\nuid: {uid}\n", done.stdout)
+            self.assertEqual(os.stat(left).st_uid, uid)
+            self.assertEqual(os.lstat(os.path.join(left, "link")).st_uid, uid)
+            self.assertEqual(os.stat("/etc/passwd").st_uid, owner)
+
     def test_a_link_for_env_is_refused(self):
         a = make_runner(self.path("a"))
         os.symlink("/etc/passwd", os.path.join(a, ".env"))
