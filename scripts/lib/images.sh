@@ -31,7 +31,7 @@ image_mirror() {
     local m
     # shellcheck disable=SC2016 # apt-get expands it, not the shell
     m=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' \
-        'Component: main' 2>/dev/null | grep -v security | head -n 1)
+        'Component: main' 2>/dev/null | { grep -v security || :; } | head -n 1)
     echo "${m:-http://deb.debian.org/debian/}"
 }
 
@@ -92,7 +92,8 @@ image_make() {
 }
 
 image_current() {
-    engine_api GET "/images/runnerhub-$1/json" 2>/dev/null | grep -qF "\"runnerhub.recipe\":\"$2\""
+    engine_api GET "/images/runnerhub-$1/json" 2>/dev/null |
+        grep -F "\"runnerhub.recipe\":\"$2\"" >/dev/null
 }
 
 image_import() {

@@ -21,7 +21,9 @@ repo_files() {
 shell_files() {
     repo_files | while read -r f; do
         case $f in *.sh) echo "$f" && continue ;; *.*) continue ;; esac
-        [ -f "$f" ] && head -c 64 "$f" | head -n 1 | grep -qaE '^#!.*\b(ba)?sh$' && echo "$f"
+        if [ -f "$f" ] && head -c 64 "$f" | head -n 1 | grep -qaE '^#!.*\b(ba)?sh$'; then
+            echo "$f"
+        fi
     done
 }
 

@@ -102,8 +102,8 @@ runner_owner() {
     local user=$1 place
     if [[ $user =~ ^[0-9]+$ ]]; then
         runner_uid=$user
-        runner_gid=$(getent passwd "$user" | cut -d: -f4)
-        runner_gid=${runner_gid:-$user}
+        # A number that has no name is its own group.
+        runner_gid=$(id -g "$user" 2>/dev/null) || runner_gid=$user
         return
     elif [ -n "$user" ]; then
         id "$user" >/dev/null 2>&1 || die "there is no user $user"

@@ -87,7 +87,7 @@ class WithRunnerhub(Scratch):
         os.symlink("/etc/passwd", os.path.join(left, "link"))
         owner = os.stat("/etc/passwd").st_uid
         for more, uid in ((["--uid", str(UID)], UID), ([], 0), ([f"--reuid={UID}"], UID)):
-            done = self.call(*self.around("sh", "-c", 'cat "$RUNNERHUB_DIR"/etc/runners.d/a.yaml', *more, runners=[a]))
+            done = self.call(*self.around("sh", "-c", 'cat "$RUNNERHUB_DIR"/etc/runners.d/a.yaml', "sh", *more, runners=[a]))
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn(f"\nuid: {uid}\n", done.stdout)
             self.assertEqual(os.stat(left).st_uid, uid)
