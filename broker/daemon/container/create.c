@@ -147,7 +147,9 @@ int rh_container_begin(struct rh_containers *all, struct rh_container_pool *pool
 static void on_warm_stored(struct rh_container *container)
 {
 	rh_container_offer(container);
-	rh_containers_fill(container->all);
+	/* Its job asks for a refill once it has its lease. */
+	if (container->custody != RH_CUSTODY_REQUEST)
+		rh_containers_fill(container->all);
 }
 
 static void agent_ready(struct rh_container *container, const struct rh_wire_state *state)

@@ -58,6 +58,11 @@ void rh_containers_fill(struct rh_containers *all)
 {
 	_cleanup_(rh_freep) struct rh_pool_input *inputs = NULL;
 	_cleanup_(rh_freep) struct rh_pool_plan *plans = NULL;
+	struct rh_pool_terms terms = {
+		.n_parallel = all->config->engine_parallel,
+		.draining = all->draining,
+		.now_ms = rh_now_ms(),
+	};
 	uint32_t n = all->n_pools;
 	size_t i = 0;
 
@@ -70,7 +75,7 @@ void rh_containers_fill(struct rh_containers *all)
 		return; /* the next tick tries again */
 	rh_list_for_each (at, &all->pools)
 		inputs[i++] = input_of(rh_list_entry(at, struct rh_container_pool, node));
-	rh_pool_plan(inputs, n, all->config->engine_parallel, all->draining, rh_now_ms(), plans);
+	rh_pool_plan(inputs, n, &terms, plans);
 	/* What is done below may call this again: the numbers are of now. */
 	all->filling = true;
 	i = 0;

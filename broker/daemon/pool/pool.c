@@ -42,9 +42,25 @@ static uint32_t room(const struct rh_pool_input *pool, int64_t now_ms)
 	return smaller(left, 1);
 }
 
-/* Hands out slots, one to each pool in turn, up to @target containers that are on their way. */
-static void hand_out(const struct rh_pool_input *pools, size_t n, uint32_t *slots, bool with_stock,
-	bool draining, int64_t now_ms, struct rh_pool_plan *plans)
+/* What containers are wanted for, most urgent first. */
+enum level {
+	LEVEL_WAITING,
+	LEVEL_ANNOUNCED,
+	LEVEL_STOCK,
+};
+
+static uint32_t target(const struct rh_pool_input *pool, enum level level, bool draining)
+{
+	if (level == LEVEL_WAITING)
+		return pool->n_waiting;
+	if (level == LEVEL_ANNOUNCED)
+		return pool->n_waiting + (draining ? 0 : pool->n_announced);
+	return pool->n_waiting + stock(pool, draining);
+}
+
+/* Hands out slots, one to each pool in turn, up to as many containers as the level wants. */
+static void hand_out(const struct rh_pool_input *pools, size_t n, uint32_t *slots, enum level level,
+	const struct rh_pool_terms *terms, struct rh_pool_plan *plans)
 {
 	bool given = true;
 
@@ -52,11 +68,9 @@ static void hand_out(const struct rh_pool_input *pools, size_t n, uint32_t *slot
 		given = false;
 		for (size_t i = 0; i<n && * slots> 0; i++) {
 			uint32_t have = pools[i].n_creating + pools[i].n_idle + plans[i].n_create;
-			uint32_t target = pools[i].n_waiting;
 
-			if (with_stock)
-				target += stock(&pools[i], draining);
-			if (have >= target || plans[i].n_create >= room(&pools[i], now_ms))
+			if (have >= target(&pools[i], level, terms->draining) ||
+				plans[i].n_create >= room(&pools[i], terms->now_ms))
 				continue;
 			plans[i].n_create++;
 			(*slots)--;
@@ -65,8 +79,16 @@ static void hand_out(const struct rh_pool_input *pools, size_t n, uint32_t *slot
 	}
 }
 
-void rh_pool_plan(const struct rh_pool_input *pools, size_t n, uint32_t n_parallel, bool draining,
-	int64_t now_ms, struct rh_pool_plan *ret_plans)
+/* Whether a job's container is being made, or will be now: stock would only slow it. */
+static bool is_urgent(const struct rh_pool_input *pool, const struct rh_pool_plan *plan,
+	const struct rh_pool_terms *terms)
+{
+	return pool->n_creating + plan->n_create > 0 &&
+		pool->n_idle < target(pool, LEVEL_ANNOUNCED, terms->draining);
+}
+
+void rh_pool_plan(const struct rh_pool_input *pools, size_t n, const struct rh_pool_terms *terms,
+	struct rh_pool_plan *ret_plans)
 {
 	uint32_t n_creating = 0;
 	uint32_t slots = 0;
@@ -79,12 +101,17 @@ void rh_pool_plan(const struct rh_pool_input *pools, size_t n, uint32_t n_parall
 
 		ret_plans[i] = (struct rh_pool_plan){0};
 		n_creating += pool->n_creating;
-		if (!draining)
+		if (!terms->draining)
 			ret_plans[i].n_remove = smaller(pool->n_idle, larger(surplus, above_max));
 	}
-	slots = minus(n_parallel, n_creating);
-	hand_out(pools, n, &slots, false, draining, now_ms, ret_plans);
-	hand_out(pools, n, &slots, true, draining, now_ms, ret_plans);
+	slots = minus(terms->n_parallel, n_creating);
+	hand_out(pools, n, &slots, LEVEL_WAITING, terms, ret_plans);
+	hand_out(pools, n, &slots, LEVEL_ANNOUNCED, terms, ret_plans);
+	for (size_t i = 0; i < n; i++) {
+		if (is_urgent(&pools[i], &ret_plans[i], terms))
+			return;
+	}
+	hand_out(pools, n, &slots, LEVEL_STOCK, terms, ret_plans);
 }
 
 void rh_pool_backoff_failed(struct rh_pool_backoff *backoff, int64_t now_ms)

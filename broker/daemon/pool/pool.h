@@ -34,18 +34,23 @@ struct rh_pool_plan {
 	uint32_t n_remove; /* idle ones */
 };
 
+struct rh_pool_terms {
+	uint32_t n_parallel; /* containers that may be in creation at once, over all pools */
+	bool draining; /* only what is waited for is created, nothing is removed */
+	int64_t now_ms;
+};
+
 /**
  * rh_pool_plan() - decide for all pools at once
  * @pools, @n:  one entry a profile
- * @n_parallel: containers that may be in creation at once, over all pools
- * @draining:   only what is waited for is created, nothing is removed
  * @ret_plans:  @n entries
  *
- * Requests come before idle stock; where slots are short each pool gets one in turn. A pool whose
- * last creation failed tries one at a time.
+ * Requests come before announced jobs, and stock is made only while no job's container is: each
+ * would slow the others. Where slots are short each pool gets one in turn. A pool whose last
+ * creation failed tries one at a time.
  */
-void rh_pool_plan(const struct rh_pool_input *pools, size_t n, uint32_t n_parallel, bool draining,
-	int64_t now_ms, struct rh_pool_plan *ret_plans);
+void rh_pool_plan(const struct rh_pool_input *pools, size_t n, const struct rh_pool_terms *terms,
+	struct rh_pool_plan *ret_plans);
 
 void rh_pool_backoff_failed(struct rh_pool_backoff *backoff, int64_t now_ms);
 void rh_pool_backoff_succeeded(struct rh_pool_backoff *backoff);
