@@ -76,10 +76,10 @@ void fake_setup(void)
 	(void)snprintf(fake_state, sizeof(fake_state), "%s/state", fake_dir);
 	ck_assert_msg(unshare(CLONE_NEWNS) == 0, "unshare: %s (tests of mounts need root)",
 		strerror(errno));
-	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
 	make(fake_dir, 0, 0);
-	ck_assert_int_eq(mount(fake_dir, fake_dir, NULL, MS_BIND, NULL), 0);
-	ck_assert_int_eq(mount(NULL, fake_dir, NULL, MS_SHARED, NULL), 0);
+	ck_assert_int_eq(mount(fake_dir, fake_dir, "none", MS_BIND, NULL), 0);
+	ck_assert_int_eq(mount("none", fake_dir, "none", MS_SHARED, NULL), 0);
 	make(fake_root, FAKE_RUNNER_UID, FAKE_RUNNER_GID);
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		make(in_root(dirs[i]), FAKE_RUNNER_UID, FAKE_RUNNER_GID);
@@ -106,7 +106,7 @@ static void enter_root(fake_plant_fn plant)
 
 	(void)snprintf(path, sizeof(path), "%s/container", fake_dir);
 	(void)snprintf(socket, sizeof(socket), "%s/socket", fake_state);
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 		mount("tmpfs", path, "tmpfs", 0, NULL) < 0 || chdir(path) < 0 ||
 		mkdir("tmp", 01777) < 0 || mkdir("old", 0700) < 0 || mkdir("proc", 0755) < 0)
 		_exit(90);
@@ -114,7 +114,7 @@ static void enter_root(fake_plant_fn plant)
 		plant();
 	if ((mkdir(".runnerhub", 0755) < 0 && errno != EEXIST) ||
 		mkdir(".runnerhub/socket", 0755) < 0 ||
-		mount(socket, ".runnerhub/socket", NULL, MS_BIND, NULL) < 0)
+		mount(socket, ".runnerhub/socket", "none", MS_BIND, NULL) < 0)
 		_exit(91);
 	if (syscall(SYS_pivot_root, ".", "old") < 0 || chdir("/") < 0 ||
 		mount("proc", "/proc", "proc", 0, NULL) < 0 || umount2("/old", MNT_DETACH) < 0)
