@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fakes.h"
@@ -278,7 +279,7 @@ struct fake_container *fakes_plant(
 {
 	struct fake_container *container = take_slot();
 	struct rh_id instance = {0};
-	char command[5000];
+	char path[4200];
 
 	(void)rh_id_new(&instance);
 	rh_id_format(&instance, container->instance);
@@ -287,8 +288,8 @@ struct fake_container *fakes_plant(
 	(void)snprintf(container->name, sizeof(container->name), "planted-%s", container->id);
 	(void)snprintf(container->socket_dir, sizeof(container->socket_dir), "%s/%s/socket",
 		parent_dir, container->instance);
-	(void)snprintf(command, sizeof(command), "mkdir -p %s", container->socket_dir);
-	if (system(command) != 0)
+	(void)snprintf(path, sizeof(path), "%s/%s", parent_dir, container->instance);
+	if (mkdir(path, 0700) < 0 || mkdir(container->socket_dir, 0700) < 0)
 		abort();
 	run(container);
 	return container;

@@ -121,13 +121,18 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
+void fakes_remove_tree(const char *path)
+{
+	(void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 int rh_mounter_remove_tree(struct rh_mounter *mounter, const char *parent, const char *name,
 	rh_mount_swept_fn cb, void *arg)
 {
 	char path[4096];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", parent, name);
-	(void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	fakes_remove_tree(path);
 	return mount_later(NULL, cb, arg, 0);
 }
 

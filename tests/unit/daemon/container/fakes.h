@@ -93,5 +93,7 @@ const char *fakes_states(const char *instance);
 struct fake_container *fakes_plant(
 	const char *parent_dir, const char *profile, const char *revision);
 
+void fakes_remove_tree(const char *path);
+
 /* fake_agent.c: runs in the child and does not return. */
 _Noreturn void fake_agent_run(const char *socket_path, enum fake_agent_mode mode);

@@ -108,8 +108,6 @@ void fixture_close(bool remove_warm)
 
 void fixture_teardown(void)
 {
-	char command[128];
-
 	if (f.all)
 		fixture_close(true);
 	UNTIL(fakes.n_pending == 0);
@@ -119,8 +117,7 @@ void fixture_teardown(void)
 	ck_assert_uint_eq(f.config.n_refs, 1);
 	fakes_stop();
 	rh_log_free(f.log);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", f.dir);
-	ck_assert_int_eq(system(command), 0);
+	fakes_remove_tree(f.dir);
 }
 
 void fixture_event(
