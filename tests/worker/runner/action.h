@@ -5,7 +5,7 @@
  * An action as it lies on the disk, shared by the files that run one.
  */
 
-#include "runner/job.h"
+#include "runner/step.h"
 
 struct rh_action {
 	char *dir; /* where its action.yml is */

@@ -9,7 +9,7 @@
 
 #include "common/files.h"
 #include "common/text.h"
-#include "runner/job.h"
+#include "runner/step.h"
 
 struct command {
 	char *name;

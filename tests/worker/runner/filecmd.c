@@ -15,7 +15,7 @@
 
 #include "common/files.h"
 #include "common/text.h"
-#include "runner/job.h"
+#include "runner/step.h"
 
 #define SUMMARY_MAX ((size_t)1024 * 1024)
 

@@ -12,7 +12,7 @@
 #include "common/environ.h"
 #include "common/files.h"
 #include "common/text.h"
-#include "runner/job.h"
+#include "runner/step.h"
 #include "runnerhub/clock.h"
 
 /* What the real Worker needs from its own start to its first process (measured: 480 ms). */
@@ -258,7 +258,7 @@ static void complete(struct rh_job *job, struct json_object *before)
 		}
 	}
 	rh_orphan_sweep(job, before, step->record);
-	rh_job_tear_down(job, step->record);
+	rh_job_tear_down(job);
 	end_runner_step(step, r, &err);
 
 	struct json_object *event = rh_must(json_object_new_object());

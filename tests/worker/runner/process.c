@@ -10,8 +10,8 @@
 #include "common/environ.h"
 #include "common/text.h"
 #include "runner/args.h"
-#include "runner/job.h"
 #include "runner/lines.h"
+#include "runner/step.h"
 
 /* "K=V" strings of the Worker's environment below and the step's above. */
 static char **make_envp(struct rh_job *job, struct json_object *above)

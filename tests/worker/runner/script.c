@@ -10,7 +10,7 @@
 #include "common/files.h"
 #include "common/text.h"
 #include "runner/args.h"
-#include "runner/job.h"
+#include "runner/step.h"
 
 struct shell {
 	char *name; /* as given, without arguments */

@@ -9,7 +9,7 @@
 
 #include "common/files.h"
 #include "common/text.h"
-#include "runner/job.h"
+#include "runner/step.h"
 
 #define RUNNER_VERSION "2.336.0"
 
@@ -165,7 +165,7 @@ int rh_job_set_up(struct rh_job *job, struct rh_record *record, struct rh_err *e
 	return r;
 }
 
-void rh_job_tear_down(struct rh_job *job, struct rh_record *record)
+void rh_job_tear_down(struct rh_job *job)
 {
 	if (job->temp)
 		rh_dir_empty(job->temp);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "runner/job.h"
+#include "runner/step.h"
 #include "runnerhub/clock.h"
 
 void rh_stage_report(const struct rh_step *step, const char *kind)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "common/text.h"
-#include "runner/job.h"
+#include "runner/step.h"
 #include "runnerhub/clock.h"
 
 static struct json_object *new_object(void)
@@ -264,7 +264,6 @@ static void enter_running(struct rh_step *step)
 {
 	step->next = step->job->running;
 	step->job->running = step;
-	step->running = true;
 }
 
 static void leave_running(struct rh_step *step)
@@ -274,7 +273,6 @@ static void leave_running(struct rh_step *step)
 	while (*at != step)
 		at = &(*at)->next;
 	*at = step->next;
-	step->running = false;
 }
 
 void rh_step_execute(struct rh_step *step)
