@@ -57,6 +57,7 @@ void rh_containers_tick_adoption(struct rh_containers *all, int64_t now_ms)
 		return;
 	/* What the agents said holds; the engine's list is compared when it is back. */
 	rh_log_warning(all->log, "engine does not list containers, going on without");
+	rh_containers_adopt_waiting(all);
 	rh_containers_adopt_settled(all, -ENOTCONN);
 }
 
@@ -110,19 +111,50 @@ static void on_fresh_inspected(void *arg, int r, const struct rh_engine_containe
 	rh_container_unref(container);
 }
 
-static void adopt_fresh(struct rh_container *container)
+static void inspect_fresh(struct rh_container *container)
 {
 	const char *id = container->engine_id[0] ? container->engine_id : container->name;
 
-	/* Leased by the record and fresh by its agent: the lease was cut short. */
-	if (container->state != RH_CONTAINER_WARM) {
-		rh_container_end(container, "it was left unfinished", false);
-		return;
-	}
 	if (rh_engine_inspect(container->all->options.engine, id, on_fresh_inspected,
 		    rh_container_ref(container)) < 0) {
 		rh_container_unref(container);
 		rh_container_end(container, "the container engine cannot be asked", false);
+	}
+}
+
+/* Agents answer before the engine does: until then, what is fresh waits. */
+static void adopt_fresh(struct rh_container *container)
+{
+	/* Leased by the record and fresh by its agent: the lease was cut short. */
+	if (container->state != RH_CONTAINER_WARM)
+		rh_container_end(container, "it was left unfinished", false);
+	else if (rh_engine_is_up(container->all->options.engine))
+		inspect_fresh(container);
+	else
+		container->fresh = true;
+}
+
+static struct rh_container *next_fresh(struct rh_containers *all)
+{
+	rh_list_for_each (at, &all->list) {
+		struct rh_container *container = rh_list_entry(at, struct rh_container, node);
+
+		if (container->fresh)
+			return container;
+	}
+	return NULL;
+}
+
+void rh_containers_adopt_waiting(struct rh_containers *all)
+{
+	struct rh_container *container = NULL;
+
+	/* One that ends may take others with it: begin again after each. */
+	while ((container = next_fresh(all))) {
+		container->fresh = false;
+		if (container->adopting && container->removal == RH_REMOVAL_NONE &&
+			!container->dying)
+			inspect_fresh(container);
 	}
 }
 

@@ -120,6 +120,7 @@ struct rh_container {
 	bool detached;
 	bool coming; /* counted in its pool */
 	bool adopting; /* not yet counted as settled */
+	bool fresh; /* by its agent's word; the engine is asked when it is there */
 	char reason[256];
 
 	/* creation */
@@ -313,7 +314,8 @@ void rh_container_adopt_state(struct rh_container *container, const struct rh_wi
 void rh_container_settle(struct rh_container *container);
 /* The engine has listed, or will not: r. */
 void rh_containers_adopt_settled(struct rh_containers *all, int r);
-
+/* Asks the engine for those that waited for it, or gives them up if it is not there. */
+void rh_containers_adopt_waiting(struct rh_containers *all);
 void rh_containers_tick_adoption(struct rh_containers *all, int64_t now_ms);
 
 /* sweep.c: deletes directories that no container has. */

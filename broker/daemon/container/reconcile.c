@@ -119,6 +119,7 @@ void rh_containers_reconcile(struct rh_containers *all)
 	struct rh_engine *engine = all->options.engine;
 
 	all->next_list_ms = rh_now_ms() + LIST_EVERY_MS;
+	rh_containers_adopt_waiting(all);
 	if (wants_network(all)) {
 		all->n_refs++;
 		if (rh_engine_network(engine, RH_CONTAINER_NETWORK, on_network, all) < 0)

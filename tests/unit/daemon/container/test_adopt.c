@@ -125,6 +125,25 @@ START_TEST(test_warm_ones_go_to_the_pool)
 }
 END_TEST
 
+/* Agents answer sooner than the engine does. */
+START_TEST(test_warm_ones_wait_for_the_engine)
+{
+	f.profile.warm = f.profile.max = 3;
+	fixture_up();
+	UNTIL(fixture_view().n_warm == 3);
+	fakes.engine_down = true;
+	restart(true);
+	for (int i = 0; i < 30; i++)
+		fixture_turn();
+	fakes.engine_down = false;
+	fixture_up();
+	UNTIL(f.adopted);
+	ck_assert_uint_eq(fixture_view().n_warm, 3);
+	ck_assert_uint_eq(fakes.n_creates, 3);
+	ck_assert_uint_eq(fakes.n_removes, 0);
+}
+END_TEST
+
 /* Nobody knows whether they were ever used. */
 START_TEST(test_warm_ones_without_a_store)
 {
@@ -239,10 +258,10 @@ static void tests_of_adoption(Suite *suite)
 {
 	const TTest *const tests[] = {test_leased_is_kept, test_leased_without_a_store,
 		test_leased_whose_job_is_over, test_warm_ones_go_to_the_pool,
-		test_warm_ones_without_a_store, test_restarted_is_not_taken,
-		test_changed_profile_is_not_taken, test_dead_ones_are_removed,
-		test_promise_to_remove_is_kept, test_engine_down_at_start,
-		test_unknown_ones_are_removed};
+		test_warm_ones_wait_for_the_engine, test_warm_ones_without_a_store,
+		test_restarted_is_not_taken, test_changed_profile_is_not_taken,
+		test_dead_ones_are_removed, test_promise_to_remove_is_kept,
+		test_engine_down_at_start, test_unknown_ones_are_removed};
 	TCase *tcase = tcase_create("adoption");
 
 	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);
