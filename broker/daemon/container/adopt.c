@@ -19,6 +19,12 @@
 
 #define PATIENCE_MS    2000
 #define ENGINE_WAIT_MS 5000
+/*
+ * The engine notes a start when it is done with it; by then the agent may long have answered. What
+ * was restarted in that time was not leased before either: its agent is fresh, and so is the
+ * record.
+ */
+#define START_NOTED_MS 10000
 
 static void check_settled(struct rh_containers *all)
 {
@@ -93,7 +99,7 @@ static void on_fresh_inspected(void *arg, int r, const struct rh_engine_containe
 		why = "the container engine does not know it";
 	else if (strcmp(list->state, "running") != 0)
 		why = "it does not run";
-	else if (list->restart_count > 0 || list->started_ms > container->warm_ms)
+	else if (list->restart_count > 0 || list->started_ms > container->warm_ms + START_NOTED_MS)
 		why = "it was restarted";
 	else if (!container->pool->profile ||
 		strcmp(list->revision, container->pool->revision) != 0)
