@@ -51,7 +51,8 @@ PLAIN = flow(*STEPS, files=FILES)
 ACTIONS = flow(*STEPS,
                run("link", "ln -s /etc/hostname host-lock; sha256sum < /etc/hostname"),
                run("hash link", "echo ${{ hashFiles('host-lock') }}"),
-               run("actions", "ls \"$RUNNER_TEMP/../_actions/octo/tool\"; ! touch \"$RUNNER_TEMP/../_actions/x\" 2> /dev/null"),
+               run("actions", "ls \"$RUNNER_TEMP/../_actions/octo/tool\"; "
+                              "! touch \"$RUNNER_TEMP/../_actions/x\" 2> /dev/null"),
                files=FILES)
 
 

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -23,12 +24,17 @@ exit {status}
 """
 
 
+def read_env(root):
+    with open(os.path.join(root, ".env"), "rb") as f:
+        return f.read()
+
+
 def untouched(case):
     case.assertFalse(os.path.exists(HOST))
 
 
 class Refusals(RigCase):
-    RUNNERS = {"r": 0, "bare": 0}
+    RUNNERS = {"r": 0, "bare": 0, "crash": 12345}
     # Nothing is waited for that does not come.
     CONFIG = CONFIG.replace("timeouts:\n", "timeouts:\n  broker_wait: 2s\n  job_start: 20s\n")
 
@@ -53,10 +59,32 @@ class Refusals(RigCase):
         self.rig.broker("kill")
         self.rig.broker("start")
         done = future.result()
-        self.assertEqual(done.conclusion, "success", done.text)
+        self.assertEqual(done.conclusion, "success", done.text + self.rig.log())
         self.assertEqual(done.lines("first") + done.lines("second"), ["through", "again"])
         job = self.rig.job("r")
         self.assertEqual([s["exitCode"] for s in job["steps"]], [0, 0])
+
+    def test_warm_containers_outlive_the_broker(self):
+        def warm():
+            return {c["instance"] for c in self.rig.cli("containers") if c["state"] == "warm"}
+        before = hub.wait_until(lambda: len(warm()) == 2 and warm(), 30, "two warm containers")
+        self.rig.broker("restart")
+        self.assertEqual(warm(), before, self.rig.log())
+
+    def test_broker_and_worker_killed(self):
+        text = flow(run("old", 'touch old "$RUNNER_TEMP/old"; sleep 90'))
+        future = self.rig.soon(self.rig.workflow, text, "--runner", self.rig.roots["crash"])
+        job = self.rig.wait_running("crash")
+        self.rig.broker("kill")
+        self.rig.signal("crash", "Runner.Worker", signal.SIGKILL)
+        self.assertEqual(future.result().returncode, 1)
+        self.rig.broker("start")
+        hub.wait_until(lambda: self.rig.cli("jobs", "show", job["id"])["state"] == "ended", what="the job's end")
+        record = self.rig.cli("jobs", "show", job["id"])["containerRecord"]
+        hub.wait_until(lambda: record["engineId"][:12] not in self.rig.containers(), what="the container is removed")
+        done = self.rig.go(flow(run("look", 'ls -A; ls -A "$RUNNER_TEMP"')), "crash")
+        self.assertEqual(done.conclusion, "success", done.text)
+        self.assertNotIn("old", done.lines("look"))
 
     def test_no_library(self):
         path = os.path.join(self.rig.roots["bare"], ".env")
@@ -102,7 +130,7 @@ class Own(unittest.TestCase):
 
     def test_own_hooks(self):
         roots = [self.runner("good", 12345), self.runner("bad", 0, started=3), self.runner("late", 0, completed=4)]
-        before = {root: open(os.path.join(root, ".env"), "rb").read() for root in roots}
+        before = {root: read_env(root) for root in roots}
         text = flow(run("step", "hostname"))
         with hub.Instance(CONFIG, roots) as instance:
             env = {**instance.env, "HOST_SECRET": "own-secret"}
@@ -123,9 +151,7 @@ class Own(unittest.TestCase):
         self.assertEqual(late.conclusion, "failure", late.text)
         self.assertEqual(late.step("step")["conclusion"], "success")
         self.assertEqual(late.step("Complete runner")["outcome"], "failure")
-        for root, kept in before.items():
-            with open(os.path.join(root, ".env"), "rb") as f:
-                self.assertEqual(f.read(), kept)
+        self.assertEqual({root: read_env(root) for root in roots}, before)
 
     def test_install_a_job_uninstall(self):
         """Installed programs and a wired runner are put in place; uninstalled, the runner runs a job as before."""
@@ -133,9 +159,7 @@ class Own(unittest.TestCase):
         prefix = os.path.join(self.place, "prefix")
         os.makedirs(prefix + "/units")
         places = ["--prefix", prefix, "--config-dir", prefix + "/etc", "--unit-dir", prefix + "/units"]
-        env = os.path.join(root, ".env")
-        with open(env, "rb") as f:
-            kept = f.read()
+        kept = read_env(root)
 
         def script(name, *arguments):
             done = subprocess.run([os.path.join(hub.TOP, "scripts", name), *places, *arguments], timeout=120,
@@ -143,11 +167,9 @@ class Own(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
 
         script("install", "--build", hub.build_dir(), "--runner", root)
-        with open(env, encoding="utf-8") as f:
-            self.assertIn(prefix + "/lib/runnerhub/librunnerhub-preload.so", f.read())
+        self.assertIn(prefix + "/lib/runnerhub/librunnerhub-preload.so", read_env(root).decode())
         script("uninstall", "--runner", root)
-        with open(env, "rb") as f:
-            self.assertEqual(f.read(), kept)
+        self.assertEqual(read_env(root), kept)
         done = subprocess.run([os.path.join(hub.build_dir(), "tests/worker/run-workflow"), "/dev/stdin", "--runner",
                                root], input=flow(run("host", "hostname")), capture_output=True, text=True,
                               timeout=120, check=False)

@@ -88,7 +88,10 @@ echo "caps=$(grep CapBnd /proc/self/status | cut -f 2)"
     run("environment", "env"),
     run("files", """
 root=$(readlink -f "$GITHUB_WORKSPACE/../../..")
-can() { if ( : > "$1/try" ) 2>/dev/null; then rm -f "$1/try"; echo "$2=rw"; elif [ -e "$1" ]; then echo "$2=ro"; else echo "$2=no"; fi; }
+can() {
+  if ( : > "$1/try" ) 2>/dev/null; then rm -f "$1/try"; echo "$2=rw"
+  elif [ -e "$1" ]; then echo "$2=ro"; else echo "$2=no"; fi
+}
 can "$GITHUB_WORKSPACE" workspace
 can "$RUNNER_WORKSPACE" repo
 can "$RUNNER_TEMP" temp
@@ -154,7 +157,8 @@ class Steps(RigCase):
         cls.commands = {n: soon(rig.go, COMMANDS, n) for n in ("root", "other", "user", "runner")}
         cls.plain_commands = soon(rig.plain, COMMANDS)
         cls.stdout = {n: soon(rig.go, flow(run("tee", STDOUT)), n) for n in ("root", "other", "user", "runner")}
-        env = {**rig.env, "HOST_SECRET": SECRET, "XDG_RUNTIME_DIR": "/run/xyz", "CI": "yes", "PATH": rig.env["PATH"] + ":/host/only"}
+        env = {**rig.env, "HOST_SECRET": SECRET, "XDG_RUNTIME_DIR": "/run/xyz", "CI": "yes",
+               "PATH": rig.env["PATH"] + ":/host/only"}
         cls.inside = {n: soon(rig.go, INSIDE, n, env=env) for n in ("root", "other")}
 
     def test_status(self):
