@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trouble and bad input: each ends with a failed step and a word that says why, and with nothing left.
+
+One instance serves a class; each test leaves it clean, which check_clean() looks at.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+import unittest
+
+import hub
+
+CONFIG = """
+timeouts:
+  broker_wait: 2s
+  job_start: 20s
+  drain: 5s
+docker:
+  request_timeout: 10s
+default_profile: debian
+profiles:
+  debian:
+    image: runnerhub-debian
+    warm: 1
+    memory: 256M
+  missing:
+    image: runnerhub-not-there
+    warm: 0
+"""
+
+
+def flow(*steps):
+    return json.dumps({"name": "trouble", "jobs": {"job": {"runs-on": "self-hosted", "steps": list(steps)}}})
+
+
+class Run(threading.Thread):
+    """A workflow that runs in the background."""
+
+    def __init__(self, instance, text, *arguments):
+        super().__init__()
+        self.instance, self.text, self.arguments, self.done = instance, text, arguments, None
+        self.start()
+
+    def run(self):
+        self.done = self.instance.workflow(self.text, *self.arguments)
+
+    def result(self):
+        self.join(120)
+        return self.done
+
+
+def worker_pid(instance):
+    """The Worker of the only running job, as the broker knows it."""
+    return instance.cli("status")["jobs"][0]["workerPid"]
+
+
+class Trouble(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.hub = hub.Instance(CONFIG).start()
+        cls.addClassCleanup(cls.hub.stop)
+
+    def tearDown(self):
+        self.check_clean()
+
+    def containers(self):
+        out = subprocess.run(
+            ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label=runnerhub.hub={self.hub.dir}/state"],
+            check=True, capture_output=True, text=True, env=dict(os.environ))
+        return set(out.stdout.split())
+
+    def check_clean(self):
+        """No job, no container but the warm ones, no mount, no directory of a gone container."""
+        def clean():
+            status = self.hub.cli("status")
+            known = {c["engineId"] for c in self.hub.cli("containers")}
+            directories = os.listdir(os.path.join(self.hub.dir, "state/containers"))
+            instances = {c["instance"] for c in self.hub.cli("containers")}
+            with open("/proc/self/mountinfo", encoding="utf-8") as file:
+                mounts = [line for line in file if self.hub.dir in line]
+            return (not status["jobs"] and self.containers() <= known
+                    and set(directories) <= instances and not mounts)
+        hub.wait_until(clean, 20, "nothing left behind")
+
+    def wait_step(self, n=1):
+        hub.wait_until(lambda: [j for j in self.hub.cli("status")["jobs"] if j["stepsRunning"] >= n],
+                       30, "a running step")
+
+    def last_job(self):
+        return self.hub.cli("jobs", "show", self.hub.cli("jobs")[0]["id"])
+
+    def assert_failed(self, done, *words):
+        text = done.stdout + done.stderr
+        self.assertEqual(done.returncode, 1, text)
+        for word in words:
+            self.assertIn(word, text)
+
+
+class WithoutBroker(Trouble):
+    def test_absent(self):
+        self.hub.broker("kill")
+        try:
+            began = time.monotonic()
+            done = self.hub.workflow(flow({"run": "touch /tmp/rh-on-the-host"},
+                                          {"if": "always()", "run": "touch /tmp/rh-on-the-host"}))
+            self.assertLess(time.monotonic() - began, 25)
+        finally:
+            self.hub.broker("start")
+        self.assert_failed(done, "runnerhub: the broker")
+        self.assertFalse(os.path.exists("/tmp/rh-on-the-host"))
+
+    def test_hanging(self):
+        pid = int(self.hub.broker("pid"))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            done = self.hub.workflow(flow({"run": "true"}))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assert_failed(done, "runnerhub: the broker")
+
+    def test_killed_during_a_step(self):
+        run = Run(self.hub, flow({"run": "for n in 1 2 3 4; do echo tick $n; sleep 1; done"}, {"run": "echo after"}))
+        self.wait_step()
+        began = time.monotonic()
+        self.hub.broker("restart")
+        self.assertLess(time.monotonic() - began, 10)
+        done = run.result()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("tick 4", done.stdout)
+        kinds = [e["kind"] for e in self.last_job()["events"]]
+        self.assertIn("job.adopted", kinds)
+        self.assertEqual([s["exitCode"] for s in self.last_job()["steps"]], [0, 0])
+
+    def test_killed_while_a_job_starts(self):
+        run = Run(self.hub, flow({"run": "echo ran"}))
+        hub.wait_until(lambda: self.hub.cli("status")["jobs"], 20, "a job")
+        self.hub.broker("restart")
+        done = run.result()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("ran", done.stdout)
+
+
+class Containers(Trouble):
+    def test_killed_during_a_step(self):
+        run = Run(self.hub, flow({"run": "sleep 60"}))
+        self.wait_step()
+        name = self.hub.cli("status")["jobs"][0]["container"]
+        began = time.monotonic()
+        subprocess.run(["docker", "kill", name], check=True, stdout=subprocess.DEVNULL)
+        done = run.result()
+        self.assertLess(time.monotonic() - began, 8)
+        self.assert_failed(done, "runnerhub: ")
+        self.assertIn("container", self.last_job()["reason"])
+
+    def test_out_of_memory(self):
+        done = self.hub.workflow(flow({"run": "python3 -c 'x = bytearray(1 << 30)'"}))
+        self.assert_failed(done, "OOM", "256 MiB", "memory")
+        self.assertTrue(self.last_job()["steps"][0]["flags"] & 2)
+
+    def test_image_missing(self):
+        registration = next(os.scandir(os.path.join(self.hub.dir, "etc/runners.d"))).path
+        with open(registration, encoding="utf-8") as file:
+            text = file.read()
+        root = text.split("root: '", 1)[1].split("'", 1)[0]
+        with open(registration, "a", encoding="utf-8") as file:
+            file.write("profile: missing\n")
+        self.hub.cli("reload")
+        time.sleep(0.5)
+        try:
+            done = self.hub.workflow(flow({"run": "true"}), "--runner", root)
+        finally:
+            with open(registration, "w", encoding="utf-8") as file:
+                file.write(text)
+            self.hub.cli("reload")
+            time.sleep(0.5)
+        self.assert_failed(done, "runnerhub-not-there")
+
+    def test_silence_is_no_failure(self):
+        done = self.hub.workflow(flow({"run": "sleep 15; echo spoke"}))
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("spoke", done.stdout)
+
+    def test_odd_steps(self):
+        done = self.hub.workflow(flow(
+            {"name": "closed", "run": "exec 0<&- 1>&- 2>&-; true"},
+            {"name": "detached", "run": "setsid sleep 300 >/dev/null 2>&1 </dev/null & echo left"},
+            {"name": "alive", "run": "pgrep -x sleep >/dev/null && echo lives"},
+            {"name": "deaf", "timeout-minutes": 0.05, "continue-on-error": True, "run": "trap '' TERM INT; sleep 300"},
+            {"name": "status", "run": "exit 9"}))
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("lives", done.stdout)
+        self.assertIn("exit code 9", done.stdout)
+        codes = [step["exitCode"] for step in self.last_job()["steps"]]
+        self.assertEqual(codes[:3] + codes[4:], [0, 0, 0, 9])
+
+    def test_much_output_and_a_slow_reader(self):
+        done = self.hub.workflow(flow({"run": "yes | head -c 4000000"}, {"run": "head -c 40000000 /dev/zero"}))
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:])
+
+    def test_arguments_up_to_the_limit(self):
+        script = ("python3 - <<'E'\nimport os, subprocess\n"
+                  "big = {'V%d' % n: 'x' * 100000 for n in range(15)}\n"
+                  "r = subprocess.run(['/bin/true'], env=big)\nprint('passed', r.returncode)\nE")
+        done = self.hub.workflow(flow({"run": script}, {"run": "true", "env": {"BIG": "x" * 100000}}))
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:])
+        self.assertIn("passed 0", done.stdout)
+
+
+class Workers(Trouble):
+    def kill_at(self, steps, when):
+        run = Run(self.hub, flow(*steps))
+        hub.wait_until(lambda: self.hub.cli("status")["jobs"], 20, "a job")
+        when()
+        os.kill(worker_pid(self.hub), signal.SIGKILL)
+        run.result()
+        self.check_clean()
+        self.assertIn(self.last_job()["result"], ("abandoned", "failed"))
+
+    def test_killed_at_once(self):
+        self.kill_at([{"run": "sleep 30"}], lambda: None)
+
+    def test_killed_during_a_step(self):
+        self.kill_at([{"run": "sleep 30"}], self.wait_step)
+
+    def test_the_next_job_runs(self):
+        self.kill_at([{"run": "touch leftover; sleep 30"}], self.wait_step)
+        done = self.hub.workflow(flow({"run": "ls -A; test ! -e leftover"}))
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_two_jobs_of_the_same_names(self):
+        runs = [Run(self.hub, flow({"run": "hostname; sleep 2; touch mine; ls | wc -l"}), "--runner", f"r{n}")
+                for n in (1, 2)]
+        done = [r.result() for r in runs]
+        self.assertEqual([d.returncode for d in done], [0, 0], [d.stdout for d in done])
+        ids = {j["id"] for j in self.hub.cli("jobs", "--limit", "2")}
+        self.assertEqual(len(ids), 2)
+
+    def test_cancelled(self):
+        done = self.hub.workflow(flow({"run": "sleep 60"}), "--cancel-after", "3")
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertEqual(self.last_job()["result"], "completed")
+
+
+class Sockets(Trouble):
+    def dial(self, name, kind):
+        s = socket.socket(socket.AF_UNIX, kind)
+        s.settimeout(10)
+        s.connect(os.path.join(self.hub.dir, "run", name))
+        return s
+
+    @staticmethod
+    def packet(kind, body=b"", magic=0x31424852, version=1, size=None):
+        return struct.pack("=IHHII", magic, version, kind, 0, len(body) if size is None else size) + body
+
+    def test_strangers_and_malformed_packets(self):
+        rows = [self.packet(2), self.packet(4), self.packet(3), self.packet(1), self.packet(999),
+                self.packet(2, magic=1), self.packet(2, size=4000), self.packet(2, b"x" * 4080),
+                b"", b"x", b"\0" * 15, b"\xff" * 4096, b"z" * 60000]
+        for row in rows:
+            with self.subTest(row=row[:20]), self.dial("broker.sock", socket.SOCK_SEQPACKET) as s:
+                s.send(row)
+                answer = s.recv(8192)
+                # Cut, or refused with a reason.
+                self.assertTrue(answer == b"" or struct.unpack("=IHHII", answer[:16])[2] == 19, answer)
+        self.assertEqual(self.hub.cli("status")["jobs"], [])
+
+    def test_a_silent_peer_is_cut(self):
+        with self.dial("broker.sock", socket.SOCK_SEQPACKET) as s:
+            self.assertIn(b"in time", s.recv(8192))
+
+    def test_control_lines(self):
+        rows = [(b"{}\n", "op"), (b"nonsense\n", "not JSON"), (b'{"op":"no-such"}\n', "unknown operation"),
+                (b'{"op":"jobs","args":{"limit":"x"}}\n', "jobs"), (b'{"op":"job","args":{"id":"zz"}}\n', "job")]
+        for line, word in rows:
+            with self.subTest(line=line), self.dial("control.sock", socket.SOCK_STREAM) as s:
+                s.sendall(line)
+                answer = json.loads(s.makefile().readline())
+                self.assertFalse(answer["ok"])
+                self.assertIn(word, answer["error"]["message"])
+        with self.dial("control.sock", socket.SOCK_STREAM) as s:
+            try:
+                s.sendall(b"x" * (3 << 20))
+                self.assertEqual(s.recv(100), b"")
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+
+    def test_many_connections(self):
+        open_ones = [self.dial("broker.sock", socket.SOCK_SEQPACKET) for _ in range(300)]
+        done = self.hub.workflow(flow({"run": "echo served"}))
+        for s in open_ones:
+            s.close()
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
+class Places(unittest.TestCase):
+    def test_another_file_system_with_blanks_and_umlauts(self):
+        place = f"/tmp/rh test ä {os.getpid()}"
+        os.mkdir(place)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+        try:
+            runner = os.path.join(place, "läufer eins")
+            subprocess.run([os.path.join(hub.TOP, "tests/worker/make-runner"), "--build", hub.build_dir(), runner],
+                           check=True, stdout=subprocess.DEVNULL)
+            with hub.Instance(CONFIG, runners=[runner]) as instance:
+                done = instance.workflow(flow(
+                    # As on a plain runner, only a quoted script path survives a blank.
+                    {"run": "pwd; echo x > y", "shell": 'bash -e "{0}"'},
+                    {"run": "cat y", "shell": 'bash -e "{0}"'}), "--runner", runner)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertIn("läufer eins", done.stdout)
+        finally:
+            subprocess.run(["umount", place], check=True)
+            os.rmdir(place)
+
+
+del Trouble  # a base, no test of its own
+
+if __name__ == "__main__":
+    unittest.main()
