@@ -202,9 +202,12 @@ void rh_mount_helper_main(int fd, enum rh_mount_helper_kind kind)
 
 	helper.fd = fd;
 	helper.home = (struct rh_home)RH_HOME_INIT;
+	/*
+	 * A job waits for the one, on a host that other jobs keep busy: it works for a millisecond
+	 * and should not queue for ten. Nobody waits for the other; its turn at the disk follows.
+	 */
+	(void)setpriority(PRIO_PROCESS, 0, kind == RH_MOUNT_HELPER_FAST ? -10 : 10);
 	cut_capabilities();
-	if (kind == RH_MOUNT_HELPER_SWEEP)
-		(void)setpriority(PRIO_PROCESS, 0, 10); /* its turn at the disk follows from it */
 	if (rh_home_open(&helper.home) < 0)
 		_exit(1);
 	for (;;) {
