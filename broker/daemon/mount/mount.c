@@ -53,6 +53,33 @@ static void on_zygote_dead(uv_poll_t *poll, int status, int events)
 			"restarted");
 	mounter->zygote_dead = true;
 	uv_close((uv_handle_t *)poll, on_zygote_handle_closed);
+	if (mounter->closing)
+		uv_close((uv_handle_t *)&mounter->kill_timer, on_zygote_handle_closed);
+}
+
+static void on_kill_timer(uv_timer_t *timer)
+{
+	const struct rh_mounter *mounter = timer->data;
+
+	rh_zygote_kill(&mounter->zygote);
+}
+
+/* Its watcher and the timer close when it is dead, or here if it is not watched. */
+static void end_zygote(struct rh_mounter *mounter)
+{
+	uv_handle_t *watcher = (uv_handle_t *)&mounter->zygote_poll;
+
+	rh_zygote_end(&mounter->zygote);
+	if (mounter->zygote_dead)
+		return;
+	if (!uv_is_active(watcher) || uv_timer_init(mounter->loop, &mounter->kill_timer) < 0) {
+		rh_zygote_kill(&mounter->zygote);
+		uv_close(watcher, on_zygote_handle_closed);
+		return;
+	}
+	mounter->kill_timer.data = mounter;
+	mounter->n_handles++;
+	(void)uv_timer_start(&mounter->kill_timer, on_kill_timer, RH_MOUNT_END_MS, 0);
 }
 
 int rh_mounter_start(struct rh_mounter *mounter, uv_loop_t *loop, struct rh_log *log)
@@ -101,14 +128,12 @@ void rh_mounter_close(struct rh_mounter *mounter, void (*cb)(void *arg), void *a
 	mounter->closing = true;
 	mounter->on_closed = cb;
 	mounter->on_closed_arg = arg;
-	rh_zygote_kill(&mounter->zygote);
 	if (!mounter->loop) {
+		rh_zygote_end(&mounter->zygote);
 		end(mounter);
 		return;
 	}
-	/* The watcher of the zygote closes when that is dead, or here if it never watched. */
-	if (!mounter->zygote_dead && !uv_is_active((uv_handle_t *)&mounter->zygote_poll))
-		uv_close((uv_handle_t *)&mounter->zygote_poll, on_zygote_handle_closed);
+	end_zygote(mounter);
 	for (size_t i = 0; i < RH_MOUNT_HELPERS; i++)
 		rh_mount_channel_close(&mounter->channels[i]);
 }

@@ -24,6 +24,7 @@
 
 #define RH_MOUNT_DEADLINE_MS 30000
 #define RH_MOUNT_QUEUE_MAX   1024
+#define RH_MOUNT_END_MS      2000 /* what a zygote may take to end */
 
 struct rh_mount_channel;
 
@@ -63,6 +64,7 @@ struct rh_mounter {
 	struct rh_zygote zygote;
 	uv_poll_t zygote_poll;
 	bool zygote_dead;
+	uv_timer_t kill_timer; /* while closing */
 	struct rh_mount_channel channels[RH_MOUNT_HELPERS];
 	int first_fds[RH_MOUNT_HELPERS]; /* sockets of the helpers forked at start-up */
 	int64_t deadline_ms;

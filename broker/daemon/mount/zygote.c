@@ -30,6 +30,8 @@ static const char *const helper_names[RH_MOUNT_HELPERS] = {
 	[RH_MOUNT_HELPER_SWEEP] = "rh-sweep",
 };
 
+#define END_TRIES 500 /* of a millisecond */
+
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(int))];
@@ -100,6 +102,18 @@ static pid_t spawn(pid_t old, uint8_t kind, int fd)
 	return pid;
 }
 
+/* Takes its helpers along, and leaves none for others to reap unless a dead disk holds it. */
+static _Noreturn void end_with(const pid_t helpers[RH_MOUNT_HELPERS])
+{
+	for (size_t i = 0; i < RH_MOUNT_HELPERS; i++) {
+		if (helpers[i] > 0)
+			(void)kill(helpers[i], SIGKILL);
+	}
+	for (int i = 0; i < END_TRIES && (waitpid(-1, NULL, WNOHANG) >= 0 || errno == EINTR); i++)
+		(void)poll(NULL, 0, 1);
+	_exit(0);
+}
+
 static _Noreturn void be_zygote(int fd)
 {
 	const struct sigaction interrupt = {.sa_handler = on_child};
@@ -123,7 +137,7 @@ static _Noreturn void be_zygote(int fd)
 		if (n <= 0)
 			continue;
 		if (receive(fd, &kind, &helper_fd) < 0)
-			_exit(0); /* its helpers are killed with it */
+			end_with(helpers);
 		if (kind < RH_MOUNT_HELPERS && helper_fd >= 0)
 			helpers[kind] = spawn(helpers[kind], kind, helper_fd);
 		rh_close(helper_fd);
@@ -187,6 +201,12 @@ int rh_zygote_spawn(const struct rh_zygote *zygote, enum rh_mount_helper_kind ki
 		return rh_origin(-errno);
 	*ret_fd = rh_steal_fd(&own);
 	return 0;
+}
+
+void rh_zygote_end(const struct rh_zygote *zygote)
+{
+	if (zygote->fd >= 0)
+		(void)shutdown(zygote->fd, SHUT_RDWR); /* it sees the end of its socket */
 }
 
 void rh_zygote_kill(const struct rh_zygote *zygote)

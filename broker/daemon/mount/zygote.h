@@ -34,6 +34,8 @@ int rh_zygote_fork(struct rh_zygote *ret_zygote);
  */
 int rh_zygote_spawn(const struct rh_zygote *zygote, enum rh_mount_helper_kind kind, int *ret_fd);
 
-/* Ends it and its helpers. The caller waits on @pidfd, then calls rh_zygote_reap(). */
+/* Tells it to end with its helpers. The caller waits on @pidfd, then calls rh_zygote_reap(). */
+void rh_zygote_end(const struct rh_zygote *zygote);
+/* For one that did not: its helpers are killed with it. */
 void rh_zygote_kill(const struct rh_zygote *zygote);
 void rh_zygote_reap(struct rh_zygote *zygote);

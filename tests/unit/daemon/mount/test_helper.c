@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -251,13 +252,49 @@ START_TEST(a_helper_that_talks_nonsense_is_dropped)
 }
 END_TEST
 
+START_TEST(a_zygote_that_does_not_end_is_killed)
+{
+	struct rh_mounter *other = NULL;
+	struct rh_err err;
+
+	ck_assert_int_eq(rh_mounter_fork(&other, &err), 0);
+	ck_assert_int_eq(rh_mounter_start(other, &fix_loop, fix_log), 0);
+	ck_assert_int_eq(kill(other->zygote.pid, SIGSTOP), 0);
+	rh_mounter_close(other, fix_on_closed, NULL);
+	while (!fix_closed)
+		(void)uv_run(&fix_loop, UV_RUN_ONCE);
+	fix_closed = false;
+}
+END_TEST
+
+START_TEST(helpers_end_before_their_zygote)
+{
+	struct rh_mounter *other = NULL;
+	struct rh_err err;
+	int n = 0;
+
+	/* Orphans come to us, to be seen. */
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	ck_assert_int_eq(rh_mounter_fork(&other, &err), 0);
+	ck_assert_int_eq(rh_mounter_start(other, &fix_loop, fix_log), 0);
+	rh_mounter_close(other, fix_on_closed, NULL);
+	while (!fix_closed)
+		(void)uv_run(&fix_loop, UV_RUN_ONCE);
+	fix_closed = false;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		n++;
+	ck_assert_int_eq(n, 0);
+}
+END_TEST
+
 static void tests(Suite *suite)
 {
 	const TTest *const all[] = {a_helper_killed_in_the_middle_fails_one_request,
 		a_helper_that_died_idle_fails_nothing, a_helper_that_hangs_is_replaced,
 		without_a_zygote_requests_fail, handlers_of_libraries_do_not_run,
 		helpers_hold_nothing_of_the_brokers, hostile_packets_end_a_helper,
-		a_helper_that_talks_nonsense_is_dropped};
+		a_helper_that_talks_nonsense_is_dropped, a_zygote_that_does_not_end_is_killed,
+		helpers_end_before_their_zygote};
 	TCase *helpers = tcase_create("helpers");
 
 	tcase_add_checked_fixture(helpers, fix_setup, fix_teardown);
