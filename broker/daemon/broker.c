@@ -19,7 +19,8 @@
 #include "broker/daemon/notify.h"
 #include "runnerhub/clock.h"
 
-#define RETAIN_EVERY_MS (10u * 60 * 1000)
+#define RETAIN_FIRST_MS (UINT64_C(60) * 1000)
+#define RETAIN_EVERY_MS (UINT64_C(600) * 1000)
 
 static void on_engine_event(void *arg, const struct rh_engine_event *event)
 {
@@ -121,7 +122,7 @@ static void init_handles(struct rh_broker *broker)
 	(void)uv_signal_start(&broker->on_term, rh_broker_on_stop_signal, SIGTERM);
 	(void)uv_signal_start(&broker->on_int, rh_broker_on_stop_signal, SIGINT);
 	(void)uv_signal_start(&broker->on_hup, rh_broker_on_hup, SIGHUP);
-	(void)uv_timer_start(&broker->retain_timer, on_retain, 60 * 1000, RETAIN_EVERY_MS);
+	(void)uv_timer_start(&broker->retain_timer, on_retain, RETAIN_FIRST_MS, RETAIN_EVERY_MS);
 }
 
 static int start_store(struct rh_broker *broker, struct rh_err *err)

@@ -147,9 +147,11 @@ void rh_containers_free_pools(struct rh_containers *all)
 		struct rh_container_pool *pool =
 			rh_list_first(&all->pools, struct rh_container_pool, node);
 
-		while (!rh_list_is_empty(&pool->announcements))
-			drop_announcement(pool,
-				rh_list_first(&pool->announcements, struct announcement, node));
+		for (struct rh_list *at = pool->announcements.next, *next = NULL;
+			at != &pool->announcements; at = next) {
+			next = at->next;
+			drop_announcement(pool, rh_list_entry(at, struct announcement, node));
+		}
 		rh_list_remove(&pool->node);
 		free(pool->name);
 		free(pool);

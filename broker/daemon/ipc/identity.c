@@ -93,7 +93,7 @@ static int find_runner(pid_t worker, const struct rh_config *config, uid_t uid,
 static int take_worker(pid_t worker, const struct rh_config *config, struct rh_identity *identity,
 	struct rh_err *err)
 {
-	struct rh_proc_stat before, after;
+	struct rh_proc_stat before = {0}, after = {0};
 	uid_t uid = (uid_t)-1;
 	_cleanup_(rh_closep) int pidfd = rh_pidfd_open(worker);
 
@@ -152,7 +152,7 @@ int rh_identity_take(int socket_fd, enum rh_identity_who who, const struct rh_co
 	/* Still its parent after the parent was looked at. */
 	if (r == 0 && who == RH_PEER_IS_CHILD && parent_of(&held) != worker)
 		r = rh_err_set(err, -ESRCH, "the caller has gone");
-	if (r == 0 && identity.uid != identity.runner->uid)
+	if (r == 0 && identity.runner && identity.uid != identity.runner->uid)
 		r = rh_err_set(err, -EPERM, "the caller's uid %u is not its runner's",
 			(unsigned)identity.uid);
 	if (r < 0) {

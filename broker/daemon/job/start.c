@@ -262,6 +262,7 @@ static int new_job(struct rh_jobs *jobs, struct rh_identity *identity, struct rh
 	struct rh_job **ret_job, struct rh_err *err)
 {
 	struct rh_job_request request;
+	struct rh_job *job = NULL;
 	struct rh_id id;
 
 	if (jobs->draining)
@@ -289,13 +290,14 @@ static int new_job(struct rh_jobs *jobs, struct rh_identity *identity, struct rh
 	r = rh_id_new(&id);
 	if (r == 0)
 		r = rh_job_new(jobs, &id, identity->worker_pid, identity->worker_start,
-			identity->worker_pidfd, ret_job);
-	if (r < 0)
-		return rh_err_set(err, r, "out of resources: %s", strerror(-r));
+			identity->worker_pidfd, &job);
+	if (r < 0 || !job)
+		return rh_err_set(err, r < 0 ? r : -ENOMEM, "out of resources: %s", strerror(-r));
 	identity->worker_pidfd = -1;
-	(*ret_job)->runner = identity->runner;
-	(*ret_job)->profile = profile;
-	(*ret_job)->request = request;
+	job->runner = identity->runner;
+	job->profile = profile;
+	job->request = request;
+	*ret_job = job;
 	return 0;
 }
 
@@ -327,7 +329,7 @@ void rh_job_on_started(struct rh_jobs *jobs, struct rh_peer *peer, struct rh_wir
 			: new_job(jobs, &identity, block, &job, &err);
 	}
 	rh_close(identity.worker_pidfd);
-	if (r < 0) {
+	if (r < 0 || !job) {
 		rh_log_warning(jobs->options.log, "job refused", RH_STR("why", err.text));
 		rh_peer_refuse(peer, err.text);
 		return;

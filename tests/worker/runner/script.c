@@ -145,7 +145,7 @@ static void print_details(struct rh_step *step, const char *script, const struct
 /* pwsh scripts are framed so that the last program's status is the script's. */
 static char *fix_up(const char *shell, const char *script)
 {
-	if (strcmp(shell, "pwsh") != 0 && strcmp(shell, "powershell") != 0)
+	if (!shell || (strcmp(shell, "pwsh") != 0 && strcmp(shell, "powershell") != 0))
 		return rh_dup(script);
 	return rh_fmt("$ErrorActionPreference = 'stop'\n%s\nif ((Test-Path -LiteralPath "
 		      "variable:\\LASTEXITCODE)) { exit $LASTEXITCODE }",
