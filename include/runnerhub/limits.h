@@ -21,7 +21,7 @@
 #define RH_JOB_START_WAIT_MS 60000
 
 /* Control protocol: one JSON object a line. */
-#define RH_CONTROL_LINE_MAX (1024u * 1024)
+#define RH_CONTROL_LINE_MAX 1048576u
 
 /* The names that make a libexec directory; the hook program finds its verb in its own path. */
 #define RH_LIBEXEC_EXEC          "exec"

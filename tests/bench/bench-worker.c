@@ -313,7 +313,7 @@ static void bench_rate(int rounds, char *script, enum how how)
 int main(int argc, char **argv)
 {
 	int64_t started_us = rh_now_us();
-	int rounds = argc > 2 ? atoi(argv[2]) : 0;
+	int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc < 3 || rounds < 0 || rounds > ROUNDS_MAX) {

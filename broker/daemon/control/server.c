@@ -22,8 +22,8 @@
 
 #define CONNS_MAX     64
 #define CALLS_MAX     32 /* of one connection, unanswered */
-#define OUT_QUEUE_MAX (8u * 1024 * 1024) /* bytes a peer has yet to read */
-#define READ_SIZE     (16u * 1024)
+#define OUT_QUEUE_MAX ((size_t)8 << 20) /* bytes a peer has yet to read */
+#define READ_SIZE     ((size_t)16 << 10)
 
 struct rh_control_conn {
 	struct rh_control *control;

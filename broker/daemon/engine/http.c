@@ -4,6 +4,7 @@
  * HTTP requests: what libcurl is told about each, what it hands back, and how one ends.
  */
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,8 @@ static void request_free(struct rh_http_request *request)
 
 static void request_end(struct rh_http_request *request, int r)
 {
+	assert(request); /* lists are looked at before they are taken from */
+
 	struct rh_http_options options = request->options;
 	_cleanup_(rh_freep) char *body = rh_steal(&request->body);
 	size_t size = request->size;
