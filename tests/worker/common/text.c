@@ -141,10 +141,10 @@ void rh_timestamp(char ret[32])
 {
 	struct timespec now = {0};
 	struct tm tm = {0};
-	char whole[24] = "";
+	char whole[20] = "";
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)gmtime_r(&now.tv_sec, &tm);
 	(void)strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(ret, 32, "%s.%07ldZ", whole, now.tv_nsec / 100 % 10000000);
+	(void)snprintf(ret, 32, "%s.%07uZ", whole, (unsigned)(now.tv_nsec / 100 % 10000000));
 }
