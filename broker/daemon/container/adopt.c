@@ -5,7 +5,7 @@
  *
  * What the store knows is asked at once, each by its agent's socket, while the engine still makes
  * its list; what only the list knows follows. The agent's word decides: leased by a job that lives
- * → kept; fresh, and known to be warm, and not started since → to the pool; anything else is
+ * → kept; fresh, and known to be warm, and never stopped → to the pool; anything else is
  * removed. An agent that is there listens, so one that does not answer at once is gone.
  */
 
@@ -19,12 +19,6 @@
 
 #define PATIENCE_MS    2000
 #define ENGINE_WAIT_MS 5000
-/*
- * The engine notes a start when it is done with it; by then the agent may long have answered. What
- * was restarted in that time was not leased before either: its agent is fresh, and so is the
- * record.
- */
-#define START_NOTED_MS 10000
 
 static void check_settled(struct rh_containers *all)
 {
@@ -99,7 +93,7 @@ static void on_fresh_inspected(void *arg, int r, const struct rh_engine_containe
 		why = "the container engine does not know it";
 	else if (strcmp(list->state, "running") != 0)
 		why = "it does not run";
-	else if (list->restart_count > 0 || list->started_ms > container->warm_ms + START_NOTED_MS)
+	else if (list->restart_count > 0 || list->finished_ms > 0)
 		why = "it was restarted";
 	else if (!container->pool->profile ||
 		strcmp(list->revision, container->pool->revision) != 0)
@@ -110,8 +104,8 @@ static void on_fresh_inspected(void *arg, int r, const struct rh_engine_containe
 		if (why) {
 			rh_container_end(container, why, false);
 		} else {
-			rh_container_settle(container);
 			rh_container_offer(container);
+			rh_container_settle(container);
 		}
 	}
 	rh_container_unref(container);
@@ -234,7 +228,6 @@ static void adopt_record(struct rh_containers *all, const struct rh_store_contai
 	container->asked = true;
 	container->job = record->job;
 	container->created_ms = record->created_ms;
-	container->warm_ms = record->changed_ms;
 	if (record->engine_id && strlen(record->engine_id) == RH_ENGINE_ID_SIZE - 1)
 		memcpy(container->engine_id, record->engine_id, sizeof(container->engine_id));
 	rh_container_set_state(container, state);

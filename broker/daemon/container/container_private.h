@@ -111,7 +111,6 @@ struct rh_container {
 	char *dir;
 	char *socket_path;
 	int64_t created_ms;
-	int64_t warm_ms; /* wall clock */
 
 	enum rh_container_state state;
 	enum rh_custody custody;

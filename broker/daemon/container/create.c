@@ -173,7 +173,6 @@ static void agent_ready(struct rh_container *container, const struct rh_wire_sta
 	rh_pool_backoff_succeeded(&pool->backoff);
 	pool->problem[0] = '\0';
 	pool->n_refused = 0;
-	container->warm_ms = rh_wall_ms();
 	container->coming = true;
 	pool->n_coming++;
 	rh_container_move(container, RH_CONTAINER_WARM, on_warm_stored);

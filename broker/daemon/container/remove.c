@@ -89,7 +89,7 @@ static void remove_tree(struct rh_container *container)
 
 static void on_retry(uv_timer_t *timer)
 {
-	go_on(rh_list_entry(timer, struct rh_container, timer));
+	rh_container_removal_go_on(rh_list_entry(timer, struct rh_container, timer));
 }
 
 static void retry_later(struct rh_container *container, int r)
@@ -144,6 +144,7 @@ static void go_on(struct rh_container *container)
 	const char *id = container->engine_id[0] ? container->engine_id : container->name;
 	int r = 0;
 
+	rh_container_set_timer(container, 0, NULL); /* something else was quicker */
 	if (container->create_in_flight || container->n_to_create > 0)
 		return; /* its creation calls rh_container_removal_go_on() */
 	if (!container->asked) {

@@ -286,6 +286,7 @@ int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_conta
 	copy_text(container.state, sizeof(container.state), text_member(state, "Status"));
 	container.created_ms = parse_time_ms(text_member(root, "Created"));
 	container.started_ms = parse_time_ms(text_member(state, "StartedAt"));
+	container.finished_ms = parse_time_ms(text_member(state, "FinishedAt"));
 	container.pid = clamp_int(number_member(state, "Pid"));
 	container.exit_code = clamp_int(number_member(state, "ExitCode"));
 	container.oom_killed = flag_member(state, "OOMKilled");

@@ -56,6 +56,8 @@ struct rh_engine_container {
 	char state[16]; /* created running paused restarting removing exited dead */
 	int64_t created_ms;
 	int64_t started_ms; /* inspect only */
+	int64_t finished_ms; /* inspect only: when it last stopped, also if it runs again; 0: never
+			      */
 	pid_t pid; /* inspect only; 0 if not running */
 	int exit_code;
 	bool oom_killed;

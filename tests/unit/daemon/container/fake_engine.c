@@ -208,6 +208,7 @@ static void describe(const struct fake_container *container, struct rh_engine_co
 	*ret = (struct rh_engine_container){
 		.created_ms = container->created_ms,
 		.started_ms = container->started_ms,
+		.finished_ms = container->finished_ms,
 		.pid = container->pid,
 		.exit_code = container->exit_code,
 		.restart_count = container->restart_count,

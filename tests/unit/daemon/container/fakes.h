@@ -43,6 +43,7 @@ struct fake_container {
 	int exit_code;
 	int64_t created_ms;
 	int64_t started_ms;
+	int64_t finished_ms;
 	uint32_t restart_count;
 	bool paused;
 };

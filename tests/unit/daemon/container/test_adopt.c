@@ -166,7 +166,7 @@ START_TEST(test_restarted_is_not_taken)
 	fixture_up();
 	UNTIL(fixture_view().n_warm == 1);
 	f.profile.warm = 0;
-	fakes.containers[0].started_ms = rh_wall_ms() + 60000;
+	fakes.containers[0].finished_ms = rh_wall_ms();
 	restart_and_settle(true);
 	UNTIL(fakes_n_containers() == 0);
 }

@@ -259,7 +259,13 @@ START_TEST(test_removal_is_tried_again)
 	UNTIL(fakes.n_removes == 2);
 	ck_assert(!f.gone);
 	fakes.remove_r = 0;
+	/* While the timer runs: one of both. */
+	fixture_up();
 	UNTIL(f.gone);
+	ck_assert_uint_eq(fakes.n_removes, 3);
+	for (int i = 0; i < 100; i++)
+		fixture_turn();
+	ck_assert_uint_eq(fakes.n_removes, 3);
 }
 END_TEST
 

@@ -186,7 +186,8 @@ START_TEST(test_queries)
 			   "n\",\"Created\":\"2023-11-14T22:13:20.123456Z\",\"RestartCount\":2,"
 			   "\"State\":{\"Status\":\"exited\",\"ExitCode\":137,\"OOMKilled\":true,"
 			   "\"Pid\":0,"
-			   "\"StartedAt\":\"0001-01-01T00:00:00Z\"},\"Config\":{\"Labels\":"
+			   "\"FinishedAt\":\"2023-11-14T22:13:20.5Z\",\"StartedAt\":\"0001-01-"
+			   "01T00:00:00Z\"},\"Config\":{\"Labels\":"
 			   "{\"runnerhub.instance\":\"" INSTANCE
 			   "\",\"runnerhub.profile\":\"p\"}}}",
 			FAKE_CLOSE, 0},
@@ -216,6 +217,7 @@ START_TEST(test_queries)
 	ck_assert_str_eq(f.container.profile, "p");
 	ck_assert_int_eq(f.container.created_ms, 1700000000123);
 	ck_assert_int_eq(f.container.started_ms, 0);
+	ck_assert_int_eq(f.container.finished_ms, 1700000000500);
 	ck_assert_int_eq(f.container.exit_code, 137);
 	ck_assert(f.container.oom_killed);
 	ck_assert_uint_eq(f.container.restart_count, 2);
