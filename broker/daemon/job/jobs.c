@@ -94,6 +94,7 @@ static void job_free(struct rh_job *job)
 	if (job->next)
 		job->next->prev = job->prev;
 	all->n_jobs--;
+	rh_block_free(job->block);
 	rh_close(job->worker_pidfd);
 	rh_config_unref(job->config);
 	free(job);
