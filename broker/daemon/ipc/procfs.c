@@ -81,10 +81,19 @@ int rh_proc_uid(pid_t pid, uid_t *ret_uid)
 	if (r < 0)
 		return rh_trace(r);
 
-	unsigned real = 0, effective = 0;
+	/* "Uid:" and the real, effective, saved and file system uid, with tabs between. */
 	const char *line = strstr(text, "\nUid:");
+	const char *at = line ? strpbrk(line + 5, "0123456789") : NULL;
+	char *end = NULL;
 
-	if (!line || sscanf(line, "\nUid: %u %u", &real, &effective) != 2)
+	if (!at)
+		return rh_origin(-EPROTO);
+	(void)strtoul(at, &end, 10);
+
+	const char *second = end;
+	unsigned long effective = strtoul(second, &end, 10);
+
+	if (end == second || effective > UINT32_MAX)
 		return rh_origin(-EPROTO);
 	*ret_uid = (uid_t)effective;
 	return 0;
