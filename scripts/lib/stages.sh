@@ -9,7 +9,7 @@
 # shellcheck disable=SC2034 # read by scripts/test
 STAGES_QUICK=(style shell python release unit)
 # shellcheck disable=SC2034
-STAGES_LONG=(clang tidy cppcheck sanitize thread valgrind fuzz integration acceptance bench)
+STAGES_LONG=(clang tidy cppcheck sanitize valgrind integration acceptance bench)
 
 # repo_files PATTERN…: tracked and new files of the checkout, without ignored ones
 repo_files() {
@@ -101,13 +101,18 @@ stage_thread() {
         meson_tests thread --suite unit
 }
 
-# Tests of mounts make system calls that Debian's valgrind does not know (openat2, mount_setattr), and
-# what runs as a program of its own is static or not followed; sanitizers run them all.
+# What valgrind can follow: the others make system calls that Debian's does not know (pidfd_open,
+# openat2, mount_setattr), hold times, or try programs of their own. Sanitizers run them all.
+VALGRIND_TESTS=(agent-cgroup agent-env agent-filecmd agent-lease agent-lookup agent-loop agent-report
+    agent-users block call cli config config-memory docker docker_follow fd hook-conf hook-env
+    hook-preload-facts hook-preload-policy mount-idmap mount-plan peer pool request store store-file
+    wire worker-expr worker-parts)
+
 stage_valgrind() {
-    CK_TIMEOUT_MULTIPLIER=10 meson_tests release --suite unit --no-suite new-calls --no-suite process \
-        --timeout-multiplier 10 --wrapper \
+    CK_TIMEOUT_MULTIPLIER=10 meson_tests release --timeout-multiplier 10 --wrapper \
         "valgrind -q --leak-check=full --show-leak-kinds=definite,indirect \
-        --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --trace-children=no"
+        --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --trace-children=no" \
+        "${VALGRIND_TESTS[@]/#/unit-}"
 }
 
 # The database names a file once for each program that it is compiled into; once is enough.

@@ -138,7 +138,7 @@ class WithoutBroker(Trouble):
         self.assertEqual([s["exitCode"] for s in self.last_job()["steps"]], [0, 0])
 
     def test_killed_while_a_job_starts(self):
-        run = Run(self.hub, flow({"run": "echo ran"}))
+        run = Run(self.hub, flow({"run": "sleep 3; echo ran"}))
         hub.wait_until(lambda: self.hub.cli("status")["jobs"], 20, "a job")
         self.hub.broker("restart")
         done = run.result()

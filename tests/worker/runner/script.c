@@ -194,7 +194,7 @@ static int run_script(struct rh_step *step, const char *script, const struct she
 	_cleanup_(rh_freep) char *contents = fix_up(shell->name, script);
 
 	print_details(step, script, shell);
-	if (!strstr(shell->format, "{0}"))
+	if (!shell->format || !strstr(shell->format, "{0}"))
 		return rh_err_set(err, -EINVAL,
 			"Invalid shell option. Shell must be a valid built-in (bash, sh, cmd, "
 			"powershell, pwsh) or a format string containing '{0}'");

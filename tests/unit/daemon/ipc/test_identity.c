@@ -90,13 +90,10 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	char command[128];
-
 	(void)close(listener);
 	if (child > 0)
 		(void)waitpid(child, NULL, 0);
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	ck_assert_int_eq(system(command), 0);
+	rh_test_remove_tree(root);
 }
 
 static int connection_from(const char *exe, const char *who)
