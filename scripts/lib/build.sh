@@ -8,6 +8,7 @@
 #   sanitize   daemons, CLI and unit tests with AddressSanitizer and UBSan
 #   thread     the same with ThreadSanitizer
 #   fuzz       libFuzzer targets, by clang
+#   weak       the release build with switches that turn defences off (tests/hostile)
 #
 # Warnings are errors in all of them.
 
@@ -15,6 +16,7 @@
 build_options() {
     case $1 in
         release | clang) ;;
+        weak) echo "-Dweaken=true" ;;
         sanitize) echo "-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dc_args=-Wno-format-truncation" ;;
         thread) echo "-Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dc_args=-Wno-format-truncation" ;;
         fuzz) echo "-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dfuzz=true" ;;

@@ -9,7 +9,7 @@
 # shellcheck disable=SC2034 # read by scripts/test
 STAGES_QUICK=(style shell python release unit)
 # shellcheck disable=SC2034
-STAGES_LONG=(clang tidy cppcheck sanitize valgrind integration acceptance bench)
+STAGES_LONG=(clang tidy cppcheck sanitize valgrind integration acceptance hostile bench)
 
 # repo_files PATTERN…: tracked and new files of the checkout, without ignored ones
 repo_files() {
@@ -52,8 +52,10 @@ stage_style() {
     return "$bad"
 }
 
+# Attacks have variables that the harness sets, and text that a workflow's shell expands.
 stage_shell() {
     shell_files | xargs shellcheck -x
+    repo_files 'tests/hostile/*/*' | xargs shellcheck -x -e SC2154,SC2016
 }
 
 stage_python() {
@@ -186,6 +188,23 @@ stage_integration() {
 
 stage_acceptance() {
     real_tests release tests/integration/acceptance
+}
+
+# Each attack twice: against what is shipped, where it gets nowhere, and with its defence off, where it
+# works. The weak build has no need of unit tests.
+stage_hostile() {
+    local rc=0 json=$RH_BUILD/logs/$stage.json targets
+    setup_all
+    build release
+    mapfile -t targets < <(ninja -C "$RH_BUILD/release" -t targets all | sed -nE \
+        's,^((hook|broker|tests/worker)/[^:]*(runnerhub[a-z-]*|\.so|run-workflow|Runner\.[A-Z][a-z]*)): .*,\1,p')
+    build weak "${targets[@]}"
+    "$RH_TOP/tests/hostile/check-release" "$RH_BUILD/release" "$RH_BUILD/weak" || rc=1
+    "$RH_TOP/tests/hostile/run" --build "$RH_BUILD/release" --json "$json" || rc=1
+    "$RH_TOP/tests/hostile/run" --weak --build "$RH_BUILD/weak" --json "$json.weak" || rc=1
+    # shellcheck disable=SC2046 # two numbers
+    counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json" "$json.weak")
+    return "$rc"
 }
 
 stage_bench() {

@@ -14,6 +14,7 @@
 #include "rh-config.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/limits.h"
+#include "runnerhub/weaken.h"
 
 static const char *const entrypoint[] = {RH_AGENT_PATH, NULL};
 
@@ -35,18 +36,39 @@ static double cpus_of(const struct rh_profile *profile)
 	return profile->cpus > online && online > 0 ? online : profile->cpus;
 }
 
+/* Borrows the strings. A build for tests hands on what is switched off. */
+static const char **environment_of(const struct rh_profile *profile)
+{
+	size_t n = 0;
+
+	while (profile->env && profile->env[n])
+		n++;
+
+	const char **env = calloc(n + 2, sizeof(*env));
+
+	if (!env)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		env[i] = profile->env[i];
+	env[n] = rh_weaken_entry();
+	return env;
+}
+
 int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn cb, void *arg)
 {
 	const struct rh_profile *profile = container->profile;
 	const struct rh_config *config = container->config;
 	_cleanup_(rh_freep) char *agent = NULL;
 	_cleanup_(rh_freep) char *socket = NULL;
+	_cleanup_(rh_freep) const char **env = environment_of(profile);
 	char hostname[13];
 	const char *labels[] = {"runnerhub.managed", "true", "runnerhub.profile", profile->name,
 		"runnerhub.instance", container->instance_text, "runnerhub.hub",
 		container->all->config->state_dir, "runnerhub.revision", container->revision, NULL};
 	bool isolated = strcmp(profile->network, "isolated") == 0;
 
+	if (!env)
+		return rh_origin(-ENOMEM);
 	if (asprintf(&agent, "%s/runnerhub-agent", config->libexec_dir) < 0) {
 		agent = NULL;
 		return rh_origin(-ENOMEM);
@@ -66,7 +88,7 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		.hostname = hostname,
 		.image = profile->image,
 		.entrypoint = entrypoint,
-		.env = (const char *const *)profile->env,
+		.env = env,
 		.labels = labels,
 		.binds = binds,
 		.n_binds = sizeof(binds) / sizeof(binds[0]),
