@@ -7,18 +7,21 @@
  *              │  │       └────▶ cgroup, env, filecmd, stepfds
  *   signals ───│──│──────▲
  *              ▼  ▼
- *          lease  reports
+ *          lease  reports          filter: around all of it
  */
 
 #include "broker/agent/agent.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "broker/agent/filter.h"
 #include "broker/agent/signals.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/err.h"
@@ -111,6 +114,22 @@ static int tidy_descriptors(void)
 	return 0;
 }
 
+/*
+ * What holds for the agent and is inherited by every step. There is no way back from any of it, and
+ * none of it costs a step anything.
+ */
+static int confine(void)
+{
+	const struct rlimit none = {0, 0};
+	struct rh_filter filter;
+
+	if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+		return rh_origin(-errno);
+	/* Where the profile grants it, namespaces are what it is granted for. */
+	rh_filter_build(&filter, getpid(), prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) == 1);
+	return rh_trace(rh_filter_install(&filter));
+}
+
 int rh_agent_run(const struct rh_agent_options *options)
 {
 	_cleanup_(agent_freep) struct rh_agent *agent = calloc(1, sizeof(*agent));
@@ -135,9 +154,9 @@ int rh_agent_run(const struct rh_agent_options *options)
 		membership[0] = '\0';
 	rh_image_init(&agent->image, options->environ);
 	rh_cgroup_init(&agent->cgroup, "/sys/fs/cgroup", membership);
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		return rh_origin(-errno);
-	r = rh_loop_init(&agent->loop);
+	r = confine();
+	if (r == 0)
+		r = rh_loop_init(&agent->loop);
 	if (r == 0)
 		r = rh_steps_init(&agent->steps);
 	if (r == 0)

@@ -2,7 +2,8 @@
 
 /*
  * Signals of the agent itself. As PID 1 it is everybody's last parent: it reaps whatever ends.
- * SIGTERM is heard from the host alone; a job may send it as often as it likes.
+ * SIGTERM is heard from the host alone; a job may send it as often as it likes. A flood of orphans
+ * is reaped in portions, between which everybody else has a turn.
  */
 
 #include "broker/agent/signals.h"
@@ -18,9 +19,12 @@
 #include "runnerhub/cleanup.h"
 #include "runnerhub/err.h"
 
+/* Whatever dies faster than it is reaped must not keep the agent from its other work. */
+#define REAP_AT_ONCE 64
+
 static void reap(struct rh_steps *steps)
 {
-	for (;;) {
+	for (int i = 0; i < REAP_AT_ONCE; i++) {
 		siginfo_t info = {0};
 		struct rusage usage = {0};
 		int status = 0;
@@ -36,6 +40,8 @@ static void reap(struct rh_steps *steps)
 		if (wait4(info.si_pid, &status, WNOHANG, &usage) == info.si_pid && step)
 			rh_step_ended(step, status, &usage);
 	}
+	/* Perhaps there are more: back here after whatever else is ready. */
+	(void)kill(getpid(), SIGCHLD);
 }
 
 static void on_signal(void *arg, uint32_t events)
