@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "broker/daemon/broker.h"
+#include "broker/daemon/mount/zygote.h"
 #include "rh-config.h"
 
 #define EXIT_USAGE  2
@@ -91,6 +92,10 @@ int main(int argc, char **argv)
 	struct rh_config *config = NULL;
 	struct rh_mounter *mounter = NULL;
 	struct rh_err err = {0};
+
+	if (argc == 3 && strcmp(argv[1], RH_ZYGOTE_OPTION) == 0)
+		rh_zygote_main(argv[2]);
+
 	int status = parse_options(argc, argv, &options);
 
 	if (status >= 0)
@@ -110,8 +115,11 @@ int main(int argc, char **argv)
 	/* Single-threaded still: the helpers are forked before anything else exists. */
 	int r = rh_mounter_fork(&mounter, &err);
 
-	if (r == 0)
+	if (r == 0) {
+		/* The running program, also after another one was installed in its place. */
+		rh_mounter_set_program(mounter, "/proc/self/exe");
 		r = rh_broker_run(config, mounter, &err);
+	}
 	rh_config_unref(config);
 	if (r < 0) {
 		(void)fprintf(stderr, "runnerhubd: %s\n", err.text);

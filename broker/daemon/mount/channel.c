@@ -13,7 +13,6 @@
 #include "runnerhub/cleanup.h"
 #include "runnerhub/clock.h"
 
-static void pump(struct rh_mount_channel *channel);
 static void on_timer(uv_timer_t *timer);
 
 static const char *helper_name(const struct rh_mount_channel *channel)
@@ -115,7 +114,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		lose_helper(channel, "it sent a malformed packet");
 	else
 		on_reply(channel, &reply);
-	pump(channel);
+	rh_mount_channel_pump(channel);
 }
 
 /* Consumes @fd. */
@@ -179,14 +178,20 @@ static void arm(struct rh_mount_channel *channel)
 	(void)uv_timer_start(&channel->timer, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
 }
 
+/* The zygote is dead and nobody has noticed yet: the next one will be given the request. */
+static bool is_awaited(const struct rh_mount_channel *channel, int r)
+{
+	return r == -EPIPE && !channel->mounter->zygote_dead && channel->mounter->program;
+}
+
 /* Gives the helper its next request. */
-static void pump(struct rh_mount_channel *channel)
+void rh_mount_channel_pump(struct rh_mount_channel *channel)
 {
 	struct rh_mount_pending *head = channel->head;
 
 	if (channel->mounter->closing)
 		return;
-	if (head && !channel->busy && !head->failed) {
+	if (head && !channel->busy && !head->failed && !channel->mounter->zygote_awaited) {
 		int r = send_to_helper(channel, head);
 
 		if (r < 0 && channel->link) { /* it died while idle */
@@ -194,7 +199,7 @@ static void pump(struct rh_mount_channel *channel)
 			r = send_to_helper(channel, head);
 		}
 		channel->busy = r == 0;
-		head->failed = r;
+		head->failed = is_awaited(channel, r) ? 0 : r;
 		if (head->deadline_ms == 0)
 			head->deadline_ms = rh_now_ms() + channel->mounter->deadline_ms;
 	}
@@ -221,7 +226,7 @@ static void on_timer(uv_timer_t *timer)
 			drop_link(channel);
 		fail(channel, -ETIMEDOUT, "the mount helper did not answer in time");
 	}
-	pump(channel);
+	rh_mount_channel_pump(channel);
 }
 
 int rh_mount_channel_start(struct rh_mount_channel *channel, struct rh_mounter *mounter,
@@ -250,7 +255,7 @@ void rh_mount_channel_submit(struct rh_mount_channel *channel, struct rh_mount_p
 	*channel->tail = pending;
 	channel->tail = &pending->next;
 	channel->n_pending++;
-	pump(channel);
+	rh_mount_channel_pump(channel);
 }
 
 void rh_mount_channel_cancel(struct rh_mount_channel *channel, int r)

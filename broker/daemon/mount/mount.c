@@ -36,63 +36,20 @@ int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err)
 	return 0;
 }
 
-static void on_zygote_handle_closed(uv_handle_t *handle)
+void rh_mounter_set_program(struct rh_mounter *mounter, const char *program)
 {
-	rh_mounter_on_handle_closed(handle->data);
-}
-
-/* The zygote ended: as it should while closing, else its helpers went with it. */
-static void on_zygote_dead(uv_poll_t *poll, int status, int events)
-{
-	struct rh_mounter *mounter = poll->data;
-
-	if (!mounter->closing)
-		rh_log_error(mounter->log,
-			"the parent of the mount helpers died; no job can start until runnerhubd "
-			"is "
-			"restarted");
-	mounter->zygote_dead = true;
-	uv_close((uv_handle_t *)poll, on_zygote_handle_closed);
-	if (mounter->closing)
-		uv_close((uv_handle_t *)&mounter->kill_timer, on_zygote_handle_closed);
-}
-
-static void on_kill_timer(uv_timer_t *timer)
-{
-	const struct rh_mounter *mounter = timer->data;
-
-	rh_zygote_kill(&mounter->zygote);
-}
-
-/* Its watcher and the timer close when it is dead, or here if it is not watched. */
-static void end_zygote(struct rh_mounter *mounter)
-{
-	uv_handle_t *watcher = (uv_handle_t *)&mounter->zygote_poll;
-
-	rh_zygote_end(&mounter->zygote);
-	if (mounter->zygote_dead)
-		return;
-	if (!uv_is_active(watcher) || uv_timer_init(mounter->loop, &mounter->kill_timer) < 0) {
-		rh_zygote_kill(&mounter->zygote);
-		uv_close(watcher, on_zygote_handle_closed);
-		return;
-	}
-	mounter->kill_timer.data = mounter;
-	mounter->n_handles++;
-	(void)uv_timer_start(&mounter->kill_timer, on_kill_timer, RH_MOUNT_END_MS, 0);
+	mounter->program = program;
 }
 
 int rh_mounter_start(struct rh_mounter *mounter, uv_loop_t *loop, struct rh_log *log)
 {
-	int r = uv_poll_init(loop, &mounter->zygote_poll, mounter->zygote.pidfd);
-
-	if (r < 0)
-		return rh_trace(r);
 	mounter->loop = loop;
 	mounter->log = log;
-	mounter->zygote_poll.data = mounter;
-	mounter->n_handles++;
-	r = uv_poll_start(&mounter->zygote_poll, UV_READABLE, on_zygote_dead);
+
+	int r = rh_mounter_watch_zygote(mounter);
+
+	if (mounter->n_handles == 0)
+		mounter->loop = NULL; /* not started: nothing is to be closed */
 	for (unsigned i = 0; i < RH_MOUNT_HELPERS && r == 0; i++)
 		r = rh_mount_channel_start(&mounter->channels[i], mounter,
 			(enum rh_mount_helper_kind)i, rh_steal_fd(&mounter->first_fds[i]));
@@ -133,7 +90,7 @@ void rh_mounter_close(struct rh_mounter *mounter, void (*cb)(void *arg), void *a
 		end(mounter);
 		return;
 	}
-	end_zygote(mounter);
+	rh_mounter_end_zygote(mounter);
 	for (size_t i = 0; i < RH_MOUNT_HELPERS; i++)
 		rh_mount_channel_close(&mounter->channels[i]);
 }

@@ -84,6 +84,8 @@ typedef void (*rh_mount_swept_fn)(void *arg, int r, uint64_t bytes, uint64_t n_f
  * Context: start-up, single-threaded, before the loop and before any thread exists.
  */
 int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err);
+/* What runs as PROGRAM --mount-zygote PID if the first zygote dies. @program is borrowed. */
+void rh_mounter_set_program(struct rh_mounter *mounter, const char *program);
 /* @log is borrowed. Context: loop thread, like all below. */
 int rh_mounter_start(struct rh_mounter *mounter, uv_loop_t *loop, struct rh_log *log);
 /*

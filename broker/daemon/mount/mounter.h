@@ -63,7 +63,11 @@ struct rh_mounter {
 	struct rh_log *log;
 	struct rh_zygote zygote;
 	uv_poll_t zygote_poll;
-	bool zygote_dead;
+	bool zygote_dead; /* there is none, and none can be had */
+	bool zygote_awaited; /* it died, the next one comes when its watcher is closed */
+	int64_t zygote_born_ms;
+	unsigned n_short_lives;
+	const char *program; /* that the next zygote is; NULL: there is only the first */
 	uv_timer_t kill_timer; /* while closing */
 	struct rh_mount_channel channels[RH_MOUNT_HELPERS];
 	int first_fds[RH_MOUNT_HELPERS]; /* sockets of the helpers forked at start-up */
@@ -84,6 +88,16 @@ void rh_mount_channel_close(struct rh_mount_channel *channel);
 void rh_mount_channel_submit(struct rh_mount_channel *channel, struct rh_mount_pending *pending);
 /* Answers whatever waits. */
 void rh_mount_channel_cancel(struct rh_mount_channel *channel, int r);
+
+/* Wakes a channel that waited for a zygote. */
+void rh_mount_channel_pump(struct rh_mount_channel *channel);
+
+/* -- revive.c -- */
+
+/* Watches the zygote; when it dies another one takes its place. Return: 0; negative errno. */
+int rh_mounter_watch_zygote(struct rh_mounter *mounter);
+/* Its watcher and the timer close when it is dead, or at once if it is not watched. */
+void rh_mounter_end_zygote(struct rh_mounter *mounter);
 
 /* One handle of the mounter less; the last one ends it. */
 void rh_mounter_on_handle_closed(struct rh_mounter *mounter);

@@ -15,7 +15,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -31,6 +34,7 @@ static const char *const helper_names[RH_MOUNT_HELPERS] = {
 };
 
 #define END_TRIES 500 /* of a millisecond */
+#define ZYGOTE_FD 3 /* its socket, where it is a program of its own */
 
 union control {
 	struct cmsghdr align;
@@ -144,6 +148,21 @@ static _Noreturn void be_zygote(int fd)
 	}
 }
 
+/* The parent's side of a new one. Consumes @fd. @pid: its pid, or a negative errno. */
+static int hold(pid_t pid, int fd, struct rh_zygote *ret_zygote)
+{
+	int r = pid < 0 ? pid : rh_sys_pidfd_open(pid);
+
+	if (r < 0) {
+		(void)close(fd); /* it ends at the end of its socket */
+		if (pid > 0)
+			(void)waitpid(pid, NULL, 0);
+		return rh_trace(r);
+	}
+	*ret_zygote = (struct rh_zygote){.pid = pid, .pidfd = r, .fd = fd};
+	return 0;
+}
+
 int rh_zygote_fork(struct rh_zygote *ret_zygote)
 {
 	int pair[2] = {-1, -1};
@@ -158,18 +177,45 @@ int rh_zygote_fork(struct rh_zygote *ret_zygote)
 		rh_mount_process_init("rh-zygote", &pair[1], self);
 		be_zygote(pair[1]);
 	}
-
-	int r = pid < 0 ? rh_origin(-errno) : rh_sys_pidfd_open(pid);
-
+	if (pid < 0)
+		pid = rh_origin(-errno);
 	(void)close(pair[1]);
-	if (r < 0) {
-		(void)close(pair[0]); /* it ends at the end of its socket */
-		if (pid > 0)
-			(void)waitpid(pid, NULL, 0);
-		return rh_trace(r);
+	return hold(pid, pair[0], ret_zygote);
+}
+
+int rh_zygote_exec(const char *program, struct rh_zygote *ret_zygote)
+{
+	char option[] = RH_ZYGOTE_OPTION;
+	char name[] = "runnerhubd";
+	char parent[16];
+	char *argv[] = {name, option, parent, NULL};
+	posix_spawn_file_actions_t actions;
+	int pair[2] = {-1, -1};
+	pid_t pid = -1;
+
+	(void)snprintf(parent, sizeof(parent), "%d", (int)getpid());
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return rh_origin(-errno);
+
+	/* All others are close-on-exec; dup2 to the same number clears the flag, too. */
+	int r = -posix_spawn_file_actions_init(&actions);
+
+	if (r == 0) {
+		r = -posix_spawn_file_actions_adddup2(&actions, pair[1], ZYGOTE_FD);
+		if (r == 0)
+			r = -posix_spawn(&pid, program, &actions, NULL, argv, environ);
+		(void)posix_spawn_file_actions_destroy(&actions);
 	}
-	*ret_zygote = (struct rh_zygote){.pid = pid, .pidfd = r, .fd = pair[0]};
-	return 0;
+	(void)close(pair[1]);
+	return hold(r < 0 ? (pid_t)rh_origin(r) : pid, pair[0], ret_zygote);
+}
+
+void rh_zygote_main(const char *parent)
+{
+	int fd = ZYGOTE_FD;
+
+	rh_mount_process_init("rh-zygote", &fd, (pid_t)strtol(parent, NULL, 10));
+	be_zygote(fd);
 }
 
 int rh_zygote_spawn(const struct rh_zygote *zygote, enum rh_mount_helper_kind kind, int *ret_fd)

@@ -25,6 +25,20 @@ struct rh_zygote {
 /* Context: single-threaded start-up. Return: 0; negative errno. */
 int rh_zygote_fork(struct rh_zygote *ret_zygote);
 
+#define RH_ZYGOTE_OPTION "--mount-zygote"
+
+/**
+ * rh_zygote_exec() - another one, when threads have been started
+ * @program: run as PROGRAM --mount-zygote PID; it calls rh_zygote_main()
+ *
+ * A fork of a process with threads may do little; what executes a program of its own may do all.
+ * Context: loop thread; returns when the program is executed. Return: 0; negative errno.
+ */
+int rh_zygote_exec(const char *program, struct rh_zygote *ret_zygote);
+
+/* Be the zygote of the process @parent (decimal), whose socket is descriptor 3. */
+_Noreturn void rh_zygote_main(const char *parent);
+
 /**
  * rh_zygote_spawn() - a new helper
  * @ret_fd: the broker's end of its socket, non-blocking

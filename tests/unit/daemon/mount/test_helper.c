@@ -103,6 +103,57 @@ START_TEST(without_a_zygote_requests_fail)
 }
 END_TEST
 
+/* The zygote that follows is this program again, asked before its tests begin. */
+__attribute__((constructor)) static void be_asked(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], RH_ZYGOTE_OPTION) == 0)
+		rh_zygote_main(argv[2]);
+}
+
+START_TEST(a_zygote_that_died_is_followed_by_another)
+{
+	struct answer answer = {0};
+	pid_t first = fix_mounter->zygote.pid;
+	pid_t second = -1;
+
+	rh_mounter_set_program(fix_mounter, "/proc/self/exe");
+	ck_assert_int_eq(kill(first, SIGKILL), 0);
+	/* Nobody has noticed: the request waits for the next one, or fails if it was with a helper.
+	 */
+	fix_make_dir(&answer, "a");
+	fix_run_until(&answer, 1);
+	ck_assert(answer.r == 0 || answer.r == -EPIPE);
+	fix_make_dir(&answer, "b");
+	fix_run_until(&answer, 2);
+	ck_assert_msg(answer.r == 0, "%s", answer.err.text);
+	second = fix_mounter->zygote.pid;
+	ck_assert_int_ne(first, second);
+	ck_assert_int_ne(fix_helper("rh-mount"), -1);
+
+	/* Noticed first, and by both channels. */
+	ck_assert_int_eq(kill(second, SIGKILL), 0);
+	while (fix_mounter->zygote.pid == second)
+		(void)uv_run(&fix_loop, UV_RUN_ONCE);
+	fix_make_dir(&answer, "c");
+	fix_run_until(&answer, 3);
+	ck_assert_msg(answer.r == 0, "%s", answer.err.text);
+}
+END_TEST
+
+START_TEST(zygotes_that_die_young_are_given_up)
+{
+	struct answer answer = {0};
+
+	rh_mounter_set_program(fix_mounter, "/bin/false");
+	ck_assert_int_eq(kill(fix_mounter->zygote.pid, SIGKILL), 0);
+	while (!fix_mounter->zygote_dead)
+		(void)uv_run(&fix_loop, UV_RUN_ONCE);
+	fix_make_dir(&answer, "a");
+	fix_run_until(&answer, 1);
+	ck_assert_ptr_nonnull(strstr(answer.err.text, "restart runnerhubd"));
+}
+END_TEST
+
 static int *n_handled;
 
 static void on_fork_child(void)
@@ -291,7 +342,8 @@ static void tests(Suite *suite)
 {
 	const TTest *const all[] = {a_helper_killed_in_the_middle_fails_one_request,
 		a_helper_that_died_idle_fails_nothing, a_helper_that_hangs_is_replaced,
-		without_a_zygote_requests_fail, handlers_of_libraries_do_not_run,
+		without_a_zygote_requests_fail, a_zygote_that_died_is_followed_by_another,
+		zygotes_that_die_young_are_given_up, handlers_of_libraries_do_not_run,
 		helpers_hold_nothing_of_the_brokers, hostile_packets_end_a_helper,
 		a_helper_that_talks_nonsense_is_dropped, a_zygote_that_does_not_end_is_killed,
 		helpers_end_before_their_zygote};
