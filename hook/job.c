@@ -169,6 +169,11 @@ static void on_message(struct job *job)
 
 	if (r == RH_WIRE_E_AGAIN)
 		return;
+	if (r == -EPROTONOSUPPORT) {
+		rh_say("%s", RH_WIRE_OTHER_RELEASE);
+		finish(job, RH_EXIT_FAILURE);
+		return;
+	}
 	if (r != 0) {
 		start_waiting(job);
 		lost(job, r < 0 ? r : -ECONNRESET);

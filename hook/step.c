@@ -151,6 +151,11 @@ static bool on_broker(struct step *step)
 
 	if (r == RH_WIRE_E_AGAIN)
 		return false;
+	if (r == -EPROTONOSUPPORT && step->phase == PHASE_OFFERED) {
+		rh_say("%s", RH_WIRE_OTHER_RELEASE);
+		finish(step, RH_EXIT_FAILURE);
+		return true;
+	}
 	if (r != 0) {
 		drop(&step->broker_fd);
 		return false;

@@ -23,30 +23,28 @@ int rh_wire_parse(const void *data, size_t size, struct rh_wire_msg *ret_msg)
 	if (size < sizeof(header))
 		return rh_origin(-EPROTO);
 	memcpy(&header, data, sizeof(header));
-	if (header.magic != RH_WIRE_MAGIC || header.version < RH_WIRE_VERSION_OLDEST)
+	if (header.magic != RH_WIRE_MAGIC)
 		return rh_origin(-EPROTO);
+	ret_msg->version = header.version;
+	if (RH_WIRE_MAJOR(header.version) != RH_WIRE_MAJOR(RH_WIRE_VERSION) ||
+		header.version < RH_WIRE_VERSION_OLDEST)
+		return rh_origin(-EPROTONOSUPPORT);
 	if (header.body_size > RH_WIRE_BODY_MAX || header.body_size != size - sizeof(header))
 		return rh_origin(-EPROTO);
 
 	ret_msg->type = header.type;
-	ret_msg->version = header.version;
 	ret_msg->body_size = header.body_size;
 	memcpy(ret_msg->body, (const uint8_t *)data + sizeof(header), header.body_size);
 	ret_msg->body[header.body_size] = '\0';
 	return 0;
 }
 
-int rh_wire_send(int fd, enum rh_wire_type type, const void *body, size_t body_size, const int *fds,
-	int n_fds)
+static int send_packet(
+	int fd, const struct rh_wire_header *header, const void *body, const int *fds, int n_fds)
 {
-	struct rh_wire_header header = {
-		.magic = RH_WIRE_MAGIC,
-		.version = RH_WIRE_VERSION,
-		.type = (uint16_t)type,
-		.body_size = (uint32_t)body_size,
-	};
+	size_t body_size = header->body_size;
 	struct iovec iov[2] = {
-		{.iov_base = &header, .iov_len = sizeof(header)},
+		{.iov_base = (void *)(uintptr_t)header, .iov_len = sizeof(*header)},
 		{.iov_base = (void *)(uintptr_t)body, .iov_len = body_size},
 	};
 	union {
@@ -73,6 +71,31 @@ int rh_wire_send(int fd, enum rh_wire_type type, const void *body, size_t body_s
 		if (errno != EINTR)
 			return rh_origin(-errno);
 	}
+}
+
+int rh_wire_send(int fd, enum rh_wire_type type, const void *body, size_t body_size, const int *fds,
+	int n_fds)
+{
+	const struct rh_wire_header header = {
+		.magic = RH_WIRE_MAGIC,
+		.version = RH_WIRE_VERSION,
+		.type = (uint16_t)type,
+		.body_size = body_size > RH_WIRE_BODY_MAX ? UINT32_MAX : (uint32_t)body_size,
+	};
+
+	return send_packet(fd, &header, body, fds, n_fds);
+}
+
+int rh_wire_refuse(int fd, uint16_t version, const char *line)
+{
+	const struct rh_wire_header header = {
+		.magic = RH_WIRE_MAGIC,
+		.version = version,
+		.type = RH_WIRE_REFUSED,
+		.body_size = (uint32_t)strnlen(line, RH_WIRE_BODY_MAX),
+	};
+
+	return send_packet(fd, &header, line, NULL, 0);
 }
 
 /* Takes every descriptor out of the control data; more than fit the message are closed. */

@@ -9,9 +9,11 @@
  * is larger than a page travels in a sealed memfd (block.h). Every receiver treats its peer as
  * hostile.
  *
- * Versions: the header says the sender's. A receiver accepts any version from
- * RH_WIRE_VERSION_OLDEST on; new fields are added at the end of a body, and a body that is longer
- * than the receiver knows is accepted if the version is newer. A shorter one is refused.
+ * Versions: the header says the sender's, the major one in its upper byte. A receiver accepts every
+ * version of its own major one from RH_WIRE_VERSION_OLDEST on; new fields are added at the end of a
+ * body, and a body that is longer than the receiver knows is accepted if the version is newer. A
+ * shorter one is refused. The header and REFUSED are the same in every version: whoever speaks
+ * another one is told so in words that it can read.
  *
  *   hook → broker                             broker → hook
  *     ANNOUNCE            (preload, no answer)
@@ -45,6 +47,7 @@
 #define RH_WIRE_MAGIC          0x31424852u /* "RHB1" */
 #define RH_WIRE_VERSION        1u
 #define RH_WIRE_VERSION_OLDEST 1u
+#define RH_WIRE_MAJOR(version) ((version) >> 8)
 
 enum rh_wire_type {
 	/* to the broker, from processes of a runner */
@@ -159,7 +162,8 @@ struct rh_wire_msg {
  * @data, @size: the packet
  * @ret_msg:     type, version and body are written; fds are not touched
  *
- * Pure. Return: 0; -EPROTO if magic, version, or lengths are wrong.
+ * Pure. Return: 0; -EPROTONOSUPPORT if the version is wrong, which @ret_msg then has; -EPROTO if
+ * magic or lengths are.
  */
 int rh_wire_parse(const void *data, size_t size, struct rh_wire_msg *ret_msg);
 
@@ -179,10 +183,17 @@ int rh_wire_send(int fd, enum rh_wire_type type, const void *body, size_t body_s
  * @ret_msg: written whole on success; its descriptors (close-on-exec) are the caller's
  *
  * A packet that is malformed, cut, or carries too many descriptors is refused and its descriptors
- * are closed. Return: 0; RH_WIRE_E_EOF; RH_WIRE_E_AGAIN; -EPROTO; negative errno.
+ * are closed. Return: 0; RH_WIRE_E_EOF; RH_WIRE_E_AGAIN; -EPROTO; -EPROTONOSUPPORT; negative errno.
  * Source: unix(7), recvmsg(2).
  */
 int rh_wire_recv(int fd, struct rh_wire_msg *ret_msg);
+
+#define RH_WIRE_OTHER_RELEASE                                                                   \
+	"hook and broker are of releases that do not understand each other; install both from " \
+	"one release, then restart runnerhubd and the runner"
+
+/* REFUSED, in the version of a peer that speaks another one. Return: as rh_wire_send(). */
+int rh_wire_refuse(int fd, uint16_t version, const char *line);
 
 /* Closes what is left of a message's descriptors. */
 void rh_wire_msg_close_fds(struct rh_wire_msg *msg);

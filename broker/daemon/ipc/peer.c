@@ -115,6 +115,15 @@ static void peer_dispatch(struct rh_peer *peer, struct rh_wire_msg *msg)
 	}
 }
 
+/* In its own version, so that it can read why. */
+static void refuse_version(struct rh_peer *peer, uint16_t version)
+{
+	rh_log_warning(peer->server->options.log, "peer cut: it speaks another protocol version",
+		RH_NUM("uid", peer->uid), RH_NUM("version", version));
+	(void)rh_wire_refuse(peer->fd, version, RH_WIRE_OTHER_RELEASE);
+	peer_gone(peer);
+}
+
 static void peer_read(struct rh_peer *peer)
 {
 	struct rh_wire_msg msg;
@@ -125,6 +134,10 @@ static void peer_read(struct rh_peer *peer)
 
 		if (r == RH_WIRE_E_AGAIN)
 			return;
+		if (r == -EPROTONOSUPPORT) {
+			refuse_version(peer, msg.version);
+			return;
+		}
 		if (r != 0) {
 			if (r < 0)
 				rh_log_warning(peer->server->options.log,

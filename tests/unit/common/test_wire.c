@@ -53,6 +53,36 @@ START_TEST(body_and_descriptors_arrive)
 }
 END_TEST
 
+START_TEST(another_major_version_is_told_so_in_its_own)
+{
+	struct rh_wire_header header = {.magic = RH_WIRE_MAGIC, .type = RH_WIRE_JOB_STARTED};
+	static const uint16_t wrong[] = {0, 0x0100, 0x0201, 0xffff};
+	struct rh_wire_header answer;
+	char packet[256] = "";
+	struct rh_wire_msg msg;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		header.version = wrong[i];
+		ck_assert_int_eq(
+			send(pair[0], &header, sizeof(header), 0), (ssize_t)sizeof(header));
+		ck_assert_int_eq(rh_wire_recv(pair[1], &msg), -EPROTONOSUPPORT);
+		ck_assert_uint_eq(msg.version, wrong[i]);
+		ck_assert_int_eq(rh_wire_refuse(pair[1], msg.version, "no"), 0);
+		ck_assert_int_eq(
+			recv(pair[0], packet, sizeof(packet), 0), (ssize_t)sizeof(header) + 2);
+		memcpy(&answer, packet, sizeof(answer));
+		ck_assert_uint_eq(answer.version, wrong[i]);
+		ck_assert_int_eq(answer.type, RH_WIRE_REFUSED);
+		ck_assert_int_eq(memcmp(packet + sizeof(answer), "no", 2), 0);
+	}
+	/* Of its own major version a newer one is welcome. */
+	header.version = RH_WIRE_VERSION + 1;
+	ck_assert_int_eq(send(pair[0], &header, sizeof(header), 0), (ssize_t)sizeof(header));
+	ck_assert_int_eq(rh_wire_recv(pair[1], &msg), 0);
+	ck_assert_uint_eq(msg.version, RH_WIRE_VERSION + 1);
+}
+END_TEST
+
 START_TEST(empty_body_is_a_message_and_close_is_eof)
 {
 	struct rh_wire_msg msg;
@@ -119,14 +149,13 @@ END_TEST
 START_TEST(malformed_headers_are_refused)
 {
 	struct rh_wire_header good = {.magic = RH_WIRE_MAGIC, .version = 1, .type = RH_WIRE_GO};
-	struct rh_wire_header bad[] = {good, good, good, good};
+	struct rh_wire_header bad[] = {good, good, good};
 	struct rh_wire_msg msg;
 
 	bad[0].magic ^= 1;
-	bad[1].version = 0;
-	bad[2].body_size = 1;
-	bad[3].body_size = UINT32_MAX;
-	for (size_t i = 0; i < 4; i++)
+	bad[1].body_size = 1;
+	bad[2].body_size = UINT32_MAX;
+	for (size_t i = 0; i < 3; i++)
 		ck_assert_int_eq(rh_wire_parse(&bad[i], sizeof(bad[i]), &msg), -EPROTO);
 	for (size_t n = 0; n < sizeof(good); n++)
 		ck_assert_int_eq(rh_wire_parse(&good, n, &msg), -EPROTO);
@@ -196,6 +225,7 @@ static void tests(Suite *suite)
 	tcase_add_checked_fixture(packets, open_pair, close_pair);
 	tcase_add_test(packets, body_and_descriptors_arrive);
 	tcase_add_test(packets, empty_body_is_a_message_and_close_is_eof);
+	tcase_add_test(packets, another_major_version_is_told_so_in_its_own);
 	tcase_add_test(packets, last_words_outlive_a_peer_that_did_not_listen);
 	tcase_add_test(packets, largest_body_passes_and_one_more_is_refused);
 	tcase_add_test(packets, too_many_descriptors_are_refused_and_closed);
