@@ -177,7 +177,7 @@ void rh_containers_pools(struct rh_containers *all,
 		uint32_t n_all = view.n_creating + view.n_warm + view.n_leased + view.n_stopping;
 
 		if (!rh_engine_is_up(all->options.engine))
-			view.problem = "the container engine does not answer; is it running?";
+			view.problem = rh_engine_problem(all->options.engine);
 		if (pool->profile || n_all > 0)
 			fn(arg, &view);
 	}

@@ -221,9 +221,7 @@ static int explain_wait(
 		pool->n_by_state[RH_CONTAINER_WARM] + pool->n_by_state[RH_CONTAINER_LEASED];
 
 	if (!rh_engine_is_up(all->options.engine))
-		return rh_err_set(err, -ENOTCONN,
-			"the container engine at %s does not answer; is it running?",
-			all->config->docker_socket);
+		return rh_err_set(err, -ENOTCONN, "%s", rh_engine_problem(all->options.engine));
 	if (pool->profile && n_taken >= pool->profile->max)
 		return rh_err_set(err, -EBUSY,
 			"all %u containers of profile %s are in use; raise its max, or have fewer "

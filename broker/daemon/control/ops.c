@@ -126,7 +126,8 @@ static struct json_object *engine_json(const struct rh_control_options *o,
 	add_number(engine, "requests", (int64_t)stats.n_requests);
 	add_number(engine, "failed", (int64_t)stats.n_failed);
 	if (!info) {
-		add_text(engine, "problem", err && err->text[0] ? err->text : "it does not answer");
+		add_text(engine, "problem",
+			err && err->text[0] ? err->text : rh_engine_problem(o->engine));
 		return engine;
 	}
 	add_text(engine, "version", info->version);

@@ -95,6 +95,11 @@ bool rh_engine_is_up(const struct rh_engine *engine)
 	return engine->phase == RH_DOCKER_UP;
 }
 
+const char *rh_engine_problem(const struct rh_engine *engine)
+{
+	return engine->problem[0] ? engine->problem : "the container engine does not answer yet";
+}
+
 void rh_engine_stats(const struct rh_engine *engine, struct rh_engine_stats *ret_stats)
 {
 	*ret_stats = engine->stats;

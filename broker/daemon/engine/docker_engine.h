@@ -38,6 +38,7 @@ struct rh_engine {
 	enum rh_docker_phase phase;
 	uv_timer_t timer; /* retry, or look whether it is alive */
 	unsigned n_failures;
+	char problem[512]; /* the last of them, for people */
 	struct rh_http_request *stream;
 	struct rh_docker_lines lines;
 	int64_t since_ns; /* of the last event, the engine's clock */

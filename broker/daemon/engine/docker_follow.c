@@ -55,6 +55,17 @@ static void broken(struct rh_engine *engine, const char *what, int r)
 		tell(engine, RH_ENGINE_DOWN);
 }
 
+static void note_problem(struct rh_engine *engine, int r, const struct rh_docker_response *response)
+{
+	struct rh_docker_response failed = *response;
+	struct rh_err err = {0};
+
+	if (failed.r == 0 && failed.status == 200)
+		failed.r = r; /* it was read to its end, and that was the trouble */
+	if (rh_docker_result(engine, &failed, &err) < 0)
+		(void)snprintf(engine->problem, sizeof(engine->problem), "%s", err.text);
+}
+
 static void cut_stream(struct rh_engine *engine)
 {
 	if (engine->stream)
@@ -129,8 +140,13 @@ static void on_stream_done(void *arg, int r, long status, const char *body, size
 {
 	struct rh_engine *engine = arg;
 
+	const struct rh_docker_response response = {
+		.r = r, .status = status, .body = body, .size = size};
+
 	engine->stream = NULL;
-	broken(engine, "event stream ended", r < 0 ? r : -ECONNRESET);
+	r = r < 0 ? r : -ECONNRESET;
+	note_problem(engine, r, &response);
+	broken(engine, "event stream ended", r);
 }
 
 static int stream_path(struct rh_engine *engine, char *buf, size_t size)
@@ -172,6 +188,8 @@ static int open_stream(struct rh_engine *engine)
 static void on_version(void *arg, int r, long status, const char *body, size_t size)
 {
 	struct rh_engine *engine = arg;
+	const struct rh_docker_response response = {
+		.r = r, .status = status, .body = body, .size = size};
 
 	if (engine->phase != RH_DOCKER_ASKING)
 		return;
@@ -185,8 +203,10 @@ static void on_version(void *arg, int r, long status, const char *body, size_t s
 			RH_NUM("newest_minor", RH_DOCKER_API_NEWEST));
 	if (r == 0)
 		r = open_stream(engine);
-	if (r < 0)
+	if (r < 0) {
+		note_problem(engine, r, &response);
 		broken(engine, "version", r);
+	}
 }
 
 static void on_retry(uv_timer_t *timer)

@@ -118,6 +118,8 @@ int rh_engine_start(uv_loop_t *loop, const struct rh_engine_options *options, st
 	struct rh_engine **ret_engine);
 void rh_engine_close(struct rh_engine *engine, void (*cb)(void *arg), void *arg);
 bool rh_engine_is_up(const struct rh_engine *engine);
+/* Why it is not, in a sentence for people. */
+const char *rh_engine_problem(const struct rh_engine *engine);
 
 /*
  * Calls return 0, and then call back once; or -ENOTCONN before the engine has answered for the

@@ -66,6 +66,11 @@ bool rh_engine_is_up(const struct rh_engine *engine)
 	return !fakes.engine_down;
 }
 
+const char *rh_engine_problem(const struct rh_engine *engine)
+{
+	return "the container engine at /docker.sock does not answer; is it running?";
+}
+
 static struct fake_container *by_id(const char *id)
 {
 	for (size_t i = 0; i < FAKE_CONTAINERS_MAX; i++) {

@@ -77,6 +77,24 @@ START_TEST(test_version_refused)
 }
 END_TEST
 
+START_TEST(test_it_says_why_it_is_not_up)
+{
+	const struct fake_route routes[] = {
+		{"GET /version",
+			"HTTP/1.1 500 Oh\r\nContent-Length: ?\r\n\r\n{\"message\":\"a bad day\" }",
+			FAKE_KEEP, 1},
+		{"GET /version", "", FAKE_HANG, 1}, {0}};
+	struct docker_fixture f = {0};
+
+	docker_start(&f, routes);
+	ck_assert_ptr_nonnull(strstr(rh_engine_problem(f.engine), "does not answer yet"));
+	RUN_UNTIL(&f, fake_docker_count(f.fake, "GET /version") == 2);
+	ck_assert_msg(strstr(rh_engine_problem(f.engine), "says: a bad day"), "%s",
+		rh_engine_problem(f.engine));
+	docker_stop(&f);
+}
+END_TEST
+
 START_TEST(test_nobody_there_then_somebody)
 {
 	const struct fake_route routes[] = {VERSION, STREAM, {0}};
@@ -101,7 +119,8 @@ END_TEST
 static void tests_of_following(Suite *suite)
 {
 	RH_ADD_TESTS(suite, "events", test_stream, test_stream_of_one_endless_line,
-		test_version_refused, test_nobody_there_then_somebody);
+		test_version_refused, test_it_says_why_it_is_not_up,
+		test_nobody_there_then_somebody);
 }
 
 RH_TEST_MAIN("docker-follow", tests_of_following);
