@@ -200,8 +200,24 @@ class Install(Scratch):
     def test_uninstall_of_all_leaves_the_configuration_only(self):
         runners = [make_runner(self.path("a")), make_runner(self.path("b"), ENV)]
         self.assertEqual(self.install("--runner", runners[0], "--runner", runners[1]).returncode, 0)
-        self.assertEqual(self.uninstall().returncode, 0)
+        ledger, outside = self.path("a", "_work", "_runnerhub"), self.path("outside")
+        os.makedirs(os.path.join(ledger, "trash", "1"))
+        for name in ("repo", "kept", "_tool"):
+            os.makedirs(self.path("a", "_work", name, "inner"))
+        os.mkdir(outside)
+        os.symlink(outside, self.path("a", "_work", "repo", "link"))
+        with open(os.path.join(outside, "file"), "w", encoding="utf-8"), \
+                open(os.path.join(ledger, "leased-repo"), "w", encoding="utf-8"):
+            pass
+        done = self.uninstall("--dry-run")
+        self.assertIn(f"would: remove {ledger}", done.stdout)
+        self.assertTrue(os.path.isdir(ledger))
+        done = self.uninstall()
+        self.assertEqual(done.returncode, 0, done.stderr)
         self.assertFalse(os.path.exists(self.path("a", ".env")))
+        # The ledger is gone, and with it the workspace that it says was never scrubbed.
+        self.assertEqual(sorted(os.listdir(self.path("a", "_work"))), ["_tool", "kept"])
+        self.assertEqual(os.listdir(outside), ["file"])
         self.assertEqual(read_env(self.path("b")), ENV + b"\n")
         left = [os.path.relpath(os.path.join(base, name), self.prefix)
                 for base, _, names in os.walk(self.prefix) for name in names]
