@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs tests/integration/test_*.py against real programs and a real engine; prints TAP.
 
-  run.py --build DIR [--json FILE] [--match TEXT] [--file-timeout SECONDS] PATH...
+  run.py --build DIR [--json FILE] [--match TEXT] [--file-timeout SECONDS] [--jobs N] PATH...
 
 PATH is a test file or a directory of them. Each file runs in a process of its own, so that one
-that hangs or crashes costs only itself. A test that is skipped has failed. --json keeps one line a
-test: name, result, ms, detail (why it failed).
+that hangs or crashes costs only itself; N of them at once (usually 1), since tests of trouble mostly
+wait. A test that is skipped has failed. --json keeps one line a test: name, result, ms, detail (why
+it failed).
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import glob
 import importlib.util
@@ -18,6 +20,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import unittest
@@ -94,9 +97,13 @@ class Printer:
     """Numbers what the files report."""
 
     def __init__(self, log):
-        self.log, self.n, self.failed = log, 0, 0
+        self.log, self.n, self.failed, self.lock = log, 0, 0, threading.Lock()
 
     def point(self, entry):
+        with self.lock:
+            self.print(entry)
+
+    def print(self, entry):
         self.n += 1
         self.failed += not entry["result"]
         word = "ok" if entry["result"] else "not ok"
@@ -107,24 +114,27 @@ class Printer:
             print(json.dumps(entry), file=self.log, flush=True)
 
 
+def end(child, number, late):
+    late.set()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
 def run_file(path, options, printer):
     child = subprocess.Popen([sys.executable, __file__, "--one", path, "--match", options.match],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    late = []
-
-    def on_alarm(*_):
-        os.killpg(child.pid, signal.SIGKILL if late else signal.SIGTERM)
-        late.append(True)
-        signal.alarm(20)
-
-    signal.signal(signal.SIGALRM, on_alarm)
-    signal.alarm(options.file_timeout)
+    late = threading.Event()
+    ends = [threading.Timer(options.file_timeout + 20 * n, end, (child, number, late))
+            for n, number in enumerate((signal.SIGTERM, signal.SIGKILL))]
+    for timer in ends:
+        timer.start()
     for line in child.stdout:
         printer.point(json.loads(line))
+    for timer in ends:
+        timer.cancel()
     status = child.wait()
-    signal.alarm(0)
     if status != 0:
-        what = f"did not end within {options.file_timeout} s" if late else f"ended with status {status}"
+        what = f"did not end within {options.file_timeout} s" if late.is_set() else f"ended with status {status}"
         printer.point({"name": os.path.basename(path)[:-3], "result": False, "ms": 0, "detail": f"{path} {what}"})
 
 
@@ -134,6 +144,7 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--match", metavar="TEXT", default="", help="only tests whose name holds it")
     parser.add_argument("--file-timeout", metavar="SECONDS", type=int, default=600)
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="files at once")
     parser.add_argument("--one", metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("paths", metavar="PATH", nargs="*")
     options = parser.parse_args()
@@ -144,8 +155,9 @@ def main():
         os.environ["RUNNERHUB_TEST_BUILD"] = os.path.abspath(options.build)
     with open(options.json, "w", encoding="utf-8") if options.json else contextlib.nullcontext() as log:
         printer = Printer(log)
-        for path in files_of(options.paths):
-            run_file(path, options, printer)
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            for run in [pool.submit(run_file, path, options, printer) for path in files_of(options.paths)]:
+                run.result()
     print(f"1..{printer.n}")
     if printer.n == 0:
         print("no test was found", file=sys.stderr)

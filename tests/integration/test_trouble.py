@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trouble and bad input: each ends with a failed step and a word that says why, and with nothing left.
 
-One instance serves a class; each test leaves it clean, which check_clean() looks at.
+Each class has an instance; each test leaves it clean (see trouble.py).
 """
 
 import json
@@ -10,49 +10,11 @@ import signal
 import socket
 import struct
 import subprocess
-import threading
 import time
 import unittest
 
 import hub
-
-CONFIG = """
-timeouts:
-  broker_wait: 2s
-  job_start: 20s
-  drain: 5s
-docker:
-  request_timeout: 10s
-default_profile: debian
-profiles:
-  debian:
-    image: runnerhub-debian
-    warm: 1
-    memory: 256M
-  missing:
-    image: runnerhub-not-there
-    warm: 0
-"""
-
-
-def flow(*steps):
-    return json.dumps({"name": "trouble", "jobs": {"job": {"runs-on": "self-hosted", "steps": list(steps)}}})
-
-
-class Run(threading.Thread):
-    """A workflow that runs in the background."""
-
-    def __init__(self, instance, text, *arguments):
-        super().__init__()
-        self.instance, self.text, self.arguments, self.done = instance, text, arguments, None
-        self.start()
-
-    def run(self):
-        self.done = self.instance.workflow(self.text, *self.arguments)
-
-    def result(self):
-        self.join(120)
-        return self.done
+from trouble import CONFIG, Run, Trouble, flow
 
 
 def worker_pid(instance):
@@ -60,49 +22,9 @@ def worker_pid(instance):
     return instance.cli("status")["jobs"][0]["workerPid"]
 
 
-class Trouble(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.hub = hub.Instance(CONFIG).start()
-        cls.addClassCleanup(cls.hub.stop)
-
-    def tearDown(self):
-        self.check_clean()
-
-    def containers(self):
-        out = subprocess.run(
-            ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label=runnerhub.hub={self.hub.dir}/state"],
-            check=True, capture_output=True, text=True, env=dict(os.environ))
-        return set(out.stdout.split())
-
-    def check_clean(self):
-        """No job, no container but the warm ones, no mount, no directory of a gone container."""
-        def clean():
-            status = self.hub.cli("status")
-            known = {c["engineId"] for c in self.hub.cli("containers")}
-            directories = os.listdir(os.path.join(self.hub.dir, "state/containers"))
-            instances = {c["instance"] for c in self.hub.cli("containers")}
-            with open("/proc/self/mountinfo", encoding="utf-8") as file:
-                mounts = [line for line in file if self.hub.dir in line]
-            return (not status["jobs"] and self.containers() <= known
-                    and set(directories) <= instances and not mounts)
-        hub.wait_until(clean, 20, "nothing left behind")
-
-    def wait_step(self, n=1):
-        hub.wait_until(lambda: [j for j in self.hub.cli("status")["jobs"] if j["stepsRunning"] >= n],
-                       30, "a running step")
-
-    def last_job(self):
-        return self.hub.cli("jobs", "show", self.hub.cli("jobs")[0]["id"])
-
-    def assert_failed(self, done, *words):
-        text = done.stdout + done.stderr
-        self.assertEqual(done.returncode, 1, text)
-        for word in words:
-            self.assertIn(word, text)
-
-
 class WithoutBroker(Trouble):
+    CONFIG = CONFIG.replace("job_start: 20s", "job_start: 8s")
+
     def test_absent(self):
         self.hub.broker("kill")
         try:

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The container engine absent, hanging, answering errors or half a body, restarted in the middle.
+
+A proxy stands in front of it. Jobs that have their container go on; a job that needs one fails with
+the reason in its own log, in time; when the engine is back, jobs run again and nothing is left.
+"""
+
+import subprocess
+import time
+import unittest
+
+import hub
+from proxy import Proxy
+from trouble import Run, Trouble, flow
+
+CONFIG = """
+timeouts:
+  broker_wait: 2s
+  job_start: 15s
+  agent: 5s
+  drain: 5s
+docker:
+  socket: {}
+  request_timeout: 2s
+default_profile: debian
+profiles:
+  debian:
+    image: runnerhub-debian
+    warm: 0
+"""
+
+
+class Engine(Trouble):
+    @classmethod
+    def make_hub(cls):
+        cls.proxy = Proxy()
+        cls.addClassCleanup(cls.proxy.close)
+        return hub.Instance(CONFIG.format(cls.proxy.path))
+
+    def in_trouble(self, mode, *words):
+        """A step runs while the engine fails, and a second job wants a container; afterwards all is well."""
+        run = Run(self.hub, flow({"run": "echo before; while [ ! -e go ]; do sleep 0.2; done; echo after"},
+                                 {"run": "echo next step"}), "--runner", self.hub.runner(1))
+        self.wait_step()
+        self.proxy.set(mode)
+        began = time.monotonic()
+        try:
+            second = self.hub.workflow(flow({"run": "touch /tmp/rh-on-the-host"}), "--runner", self.hub.runner(2))
+            self.assertLess(time.monotonic() - began, 6 + 5 + 3)
+            self.assert_failed(second, "runnerhub: no container", *words)
+            with open(f"{self.hub.runner(1)}/_work/demo/demo/go", "w", encoding="utf-8"):
+                pass
+            self.assert_green(run.result(), "after", "next step")
+        finally:
+            self.proxy.set("pass")
+        self.check_clean()
+        self.assert_green(self.hub.workflow(flow({"run": "echo again"}), "--runner", self.hub.runner(2)), "again")
+
+    def test_absent(self):
+        self.in_trouble("absent")
+
+    def test_hanging(self):
+        self.in_trouble("hang")
+
+    def test_answering_errors(self):
+        self.in_trouble("error", "a bad day")
+
+    def test_answering_half_a_body(self):
+        self.in_trouble("half")
+
+    def test_restarted_while_steps_run_and_a_job_starts(self):
+        runs = [Run(self.hub, flow({"run": "for n in $(seq 60); do sleep 0.1; done; echo through"}), "--runner",
+                    self.hub.runner(1))]
+        self.wait_step()
+        self.proxy.set("absent")
+        runs.append(Run(self.hub, flow({"run": "echo waited"}), "--runner", self.hub.runner(2)))
+        time.sleep(2)
+        self.proxy.set("pass")
+        for run in runs:
+            self.assert_green(run.result())
+        # What the engine did while nobody listened is found by comparing, not by events.
+        self.check_clean()
+
+    def test_a_container_that_vanished_while_the_engine_was_away(self):
+        run = Run(self.hub, flow({"run": "sleep 60"}, {"if": "always()", "run": "echo on the host"}), "--runner",
+                  self.hub.runner(1))
+        self.wait_step()
+        name = self.hub.cli("status")["jobs"][0]["container"]
+        self.proxy.set("absent")
+        began = time.monotonic()
+        subprocess.run(["docker", "rm", "-f", name], check=True, stdout=subprocess.DEVNULL)
+        done = run.result()
+        self.proxy.set("pass")
+        self.assertLess(time.monotonic() - began, 5 + 3)
+        self.assert_failed(done, "runnerhub: ")
+        self.assertNotIn("\non the host", done.stdout)
+
+
+del Trouble
+
+if __name__ == "__main__":
+    unittest.main()
