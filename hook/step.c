@@ -3,15 +3,18 @@
 /*
  * One step, from the client's side.
  *
- *     CONNECT ──STEP──▶ OFFERED ──READY/GO──▶ RUNNING ──EXIT──▶ done
- *        ▲  │             │  │                   │
- *        └──┘ back-off    │  └─REFUSED, LOST──▶ failed ◀─end of file
- *        ▲                │                      ▲
- *        └─channel gone───┘     deadline, signal ┘
+ *     CONNECT ──STEP──▶ OFFERED ──READY──▶ RUNNING ──EXIT──▶ done
+ *        ▲  │             │  │                │
+ *        └──┘ back-off    │  └─REFUSED────▶ failed ◀─end of file, LOST
+ *        ▲                │                   ▲
+ *        └─channel gone───┘  deadline, signal ┘ if it can be taken back
  *
- * Before GO the step has not run: whatever is lost there is tried again until the deadline. GO is
- * sent once, on one channel, and after it there is neither a second attempt nor a deadline: the
- * agent's EXIT says how the step ended, and a channel that ends without it is a failure.
+ * GO lies in the channel before anybody gets it, which saves every step a round trip. The agent
+ * says READY before it acts on it, so a channel that ends without READY belongs to a step that has
+ * not run and may be tried again. Whoever gives up first closes the channel for READY: if none came
+ * until then, none will, and the step is not run. After READY there is neither a second attempt nor
+ * a deadline: the agent's EXIT says how the step ended, and a channel that ends without is a
+ * failure.
  */
 
 #include "step.h"
@@ -78,22 +81,115 @@ static void retry(struct step *step, int error)
 	step->phase = PHASE_CONNECT;
 }
 
+static void on_exit_message(struct step *step, const struct rh_wire_msg *msg)
+{
+	struct rh_wire_exit body;
+
+	memcpy(&body, msg->body, sizeof(body));
+	/* Nothing that did not run has succeeded. */
+	if (body.exit_code < 0 || body.exit_code > 255 ||
+		(body.exit_code == 0 && step->phase != PHASE_RUNNING)) {
+		rh_say("the agent reported an impossible status; the step counts as failed");
+		finish(step, RH_EXIT_FAILURE);
+		return;
+	}
+
+	const char *text = (const char *)msg->body + sizeof(body);
+	size_t size = msg->body_size - sizeof(body);
+
+	if (size > 0)
+		rh_say_text(text, size);
+	finish(step, body.exit_code);
+}
+
+/* The agent has the step, and it runs or will in a moment. */
+static void begin(struct step *step)
+{
+	step->phase = PHASE_RUNNING;
+	drop(&step->block_fd);
+	/* The step's streams are its own now: end of file must not wait for this process. */
+	(void)close(STDIN_FILENO);
+	(void)close(STDOUT_FILENO);
+}
+
+/* Takes one message of an offered channel. Return: whether there was one. */
+static bool on_offered_channel(struct step *step)
+{
+	struct rh_wire_msg msg;
+	int r = rh_wire_recv(step->channel_fd, &msg);
+
+	if (r == RH_WIRE_E_AGAIN)
+		return false;
+	if (r == 0)
+		rh_wire_msg_close_fds(&msg);
+	if (r == 0 && msg.type == RH_WIRE_READY)
+		begin(step);
+	else if (r == 0 && msg.type == RH_WIRE_EXIT && msg.body_size >= sizeof(struct rh_wire_exit))
+		on_exit_message(step, &msg); /* it cannot be taken, and the agent says why */
+	else
+		drop(&step->channel_fd);
+	return true;
+}
+
+enum retract {
+	RETRACTED, /* the step has not run and never will */
+	RETRACT_LATE, /* it was taken before: it is running, or has been answered */
+	RETRACT_CUT, /* it was taken just now, and the agent kills it: nothing can be read any more
+		      */
+};
+
+static enum retract retract(struct step *step)
+{
+	if (step->channel_fd < 0)
+		return RETRACTED;
+
+	struct pollfd fds = {.fd = step->channel_fd, .events = POLLIN};
+
+	if (poll(&fds, 1, 0) > 0 && on_offered_channel(step) && step->phase != PHASE_OFFERED)
+		return RETRACT_LATE;
+	if (step->channel_fd < 0)
+		return RETRACTED;
+	/* From here on READY cannot be sent (unix(7): EPIPE). */
+	(void)shutdown(step->channel_fd, SHUT_RD);
+	(void)on_offered_channel(step);
+	return step->phase == PHASE_OFFERED ? RETRACTED : RETRACT_CUT;
+}
+
 static void give_up(struct step *step)
 {
-	rh_say("no answer from the broker for %lld ms (%s), so the step was not run; "
+	enum retract r = step->phase == PHASE_OFFERED ? retract(step) : RETRACTED;
+
+	if (r == RETRACT_LATE)
+		return;
+	rh_say("no answer from the broker for %lld ms (%s), so the step was %s; "
 	       "check that runnerhubd is running (runnerhub doctor)",
 		(long long)step->spec->broker_wait_ms,
-		step->last_error ? strerror(-step->last_error) : "it is silent");
+		step->last_error ? strerror(-step->last_error) : "it is silent",
+		r == RETRACTED ? "not run" : "stopped as it began");
 	finish(step, RH_EXIT_FAILURE);
 }
 
-/* Before GO a signal ends this process as it would have ended the program. */
-static void signal_before_go(struct step *step)
+static void send_signal(struct step *step, int signal)
+{
+	struct rh_wire_signal body = {.signal = signal};
+
+	/* If the channel is gone, reading it says so. */
+	(void)rh_wire_send(step->channel_fd, RH_WIRE_SIGNAL, &body, sizeof(body), NULL, 0);
+}
+
+/* A signal ends this process as it would have ended the program, unless the step runs by now. */
+static void signal_before_ready(struct step *step)
 {
 	int signal = rh_signals_take(step->spec->signal_fd);
 
-	if (signal != 0 && signal != SIGCHLD)
-		finish(step, STATUS_OF_SIGNAL + signal);
+	if (signal == 0 || signal == SIGCHLD)
+		return;
+	if (step->phase == PHASE_OFFERED && retract(step) == RETRACT_LATE) {
+		if (step->phase == PHASE_RUNNING)
+			send_signal(step, signal);
+		return;
+	}
+	finish(step, STATUS_OF_SIGNAL + signal);
 }
 
 static void offer(struct step *step)
@@ -114,6 +210,8 @@ static void offer(struct step *step)
 		return;
 	}
 	step->channel_fd = pair[0];
+	/* A socket that nobody else has yet takes it. */
+	(void)rh_wire_send(step->channel_fd, RH_WIRE_GO, NULL, 0, NULL, 0);
 
 	const int fds[] = {step->block_fd, STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, pair[1]};
 	int r = rh_wire_send(
@@ -136,7 +234,7 @@ static void connect_or_wait(struct step *step)
 		give_up(step);
 		break;
 	case RH_BACKOFF_E_SIGNAL:
-		signal_before_go(step);
+		signal_before_ready(step);
 		break;
 	default:
 		break;
@@ -168,54 +266,6 @@ static bool on_broker(struct step *step)
 	return true;
 }
 
-static void on_exit_message(struct step *step, const struct rh_wire_msg *msg)
-{
-	struct rh_wire_exit body;
-
-	memcpy(&body, msg->body, sizeof(body));
-	/* Nothing that did not run has succeeded. */
-	if (body.exit_code < 0 || body.exit_code > 255 ||
-		(body.exit_code == 0 && step->phase != PHASE_RUNNING)) {
-		rh_say("the agent reported an impossible status; the step counts as failed");
-		finish(step, RH_EXIT_FAILURE);
-		return;
-	}
-
-	const char *text = (const char *)msg->body + sizeof(body);
-	size_t size = msg->body_size - sizeof(body);
-
-	if (size > 0)
-		rh_say_text(text, size);
-	finish(step, body.exit_code);
-}
-
-static void go(struct step *step)
-{
-	/* If the agent has closed already, what it said before is read next. */
-	if (rh_wire_send(step->channel_fd, RH_WIRE_GO, NULL, 0, NULL, 0) < 0)
-		return;
-	step->phase = PHASE_RUNNING;
-	drop(&step->block_fd);
-	/* The step's streams are its own now: end of file must not wait for this process. */
-	(void)close(STDIN_FILENO);
-	(void)close(STDOUT_FILENO);
-}
-
-static void on_offered_channel(struct step *step)
-{
-	struct rh_wire_msg msg;
-	int r = rh_wire_recv(step->channel_fd, &msg);
-
-	if (r == 0)
-		rh_wire_msg_close_fds(&msg);
-	if (r == 0 && msg.type == RH_WIRE_READY)
-		go(step);
-	else if (r == 0 && msg.type == RH_WIRE_EXIT && msg.body_size >= sizeof(struct rh_wire_exit))
-		on_exit_message(step, &msg); /* it cannot be taken, and the agent says why */
-	else
-		drop(&step->channel_fd);
-}
-
 static void await_ready(struct step *step)
 {
 	struct pollfd fds[] = {
@@ -237,11 +287,11 @@ static void await_ready(struct step *step)
 		return;
 	}
 	if (fds[2].revents)
-		signal_before_go(step);
+		signal_before_ready(step);
 	if (step->phase == PHASE_OFFERED && fds[1].revents && on_broker(step))
 		return;
 	if (step->phase == PHASE_OFFERED && fds[0].revents)
-		on_offered_channel(step);
+		(void)on_offered_channel(step);
 	if (step->phase != PHASE_OFFERED || step->channel_fd >= 0)
 		return;
 
@@ -297,12 +347,10 @@ static void await_exit(struct step *step)
 	if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0)
 		return; /* EINTR by a stop and continue */
 	if (fds[1].revents) {
-		struct rh_wire_signal body = {.signal = rh_signals_take(step->spec->signal_fd)};
+		int signal = rh_signals_take(step->spec->signal_fd);
 
-		/* If the channel is gone, reading it says so. */
-		if (body.signal != 0 && body.signal != SIGCHLD)
-			(void)rh_wire_send(
-				step->channel_fd, RH_WIRE_SIGNAL, &body, sizeof(body), NULL, 0);
+		if (signal != 0 && signal != SIGCHLD)
+			send_signal(step, signal);
 	}
 	if (fds[0].revents)
 		on_running_channel(step);

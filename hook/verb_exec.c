@@ -87,9 +87,10 @@ int rh_verb_exec(const struct rh_hook *hook)
 
 	int block_fd = seal(hook, &base, conf.env_pass);
 
-	rh_environ_deinit(&base);
-	if (block_fd < 0)
+	if (block_fd < 0) {
+		rh_environ_deinit(&base);
 		return RH_EXIT_FAILURE;
+	}
 
 	const struct rh_step_spec spec = {
 		.libexec = hook->libexec,
@@ -100,6 +101,8 @@ int rh_verb_exec(const struct rh_hook *hook)
 	};
 	int status = rh_step_run(&spec);
 
+	/* Not before the step: it waits for nothing that can be done later. */
+	rh_environ_deinit(&base);
 	rh_close(signal_fd);
 	return status;
 }

@@ -290,6 +290,8 @@ static void admit(
 
 	if (r < 0)
 		give_up_start(step, r);
+	else
+		on_channel(step, EPOLLIN); /* GO is usually there already */
 }
 
 int rh_steps_accept(struct rh_steps *steps, struct rh_wire_msg *msg)

@@ -18,7 +18,11 @@
 #include <unistd.h>
 
 #include "runnerhub/err.h"
+#include "runnerhub/fd.h"
 #include "runnerhub/limits.h"
+
+/* Up to here a copy costs less than a mapping, its page faults and its end. */
+#define COPY_MAX 65536u
 
 #define BLOCK_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -74,27 +78,23 @@ int rh_block_seal(const struct rh_block_spec *spec)
 	if (size > RH_BLOCK_SIZE_MAX)
 		return rh_origin(-E2BIG);
 
+	_cleanup_(rh_freep) char *data = malloc(size);
 	_cleanup_(rh_closep) int fd =
 		(int)syscall(SYS_memfd_create, "runnerhub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return rh_origin(-errno);
-	if (ftruncate(fd, (off_t)size) < 0)
-		return rh_origin(-errno);
+	if (!data)
+		return rh_origin(-ENOMEM);
+	memcpy(data, &header, sizeof(header));
 
-	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (map == MAP_FAILED)
-		return rh_origin(-errno);
-	memcpy(map, &header, sizeof(header));
-
-	char *to = append(append(map + sizeof(header), spec->path), spec->cwd);
+	char *to = append(append(data + sizeof(header), spec->path), spec->cwd);
 
 	to = append_all(to, spec->argv, header.n_args);
 	(void)append_all(to, spec->envp, header.n_envs);
-	(void)munmap(map, size);
-
-	/* F_SEAL_WRITE is refused while a writable mapping lives. */
+	r = rh_write_all(fd, data, size);
+	if (r < 0)
+		return rh_trace(r);
 	if (fcntl(fd, F_ADD_SEALS, BLOCK_SEALS) < 0)
 		return rh_origin(-errno);
 	return rh_steal_fd(&fd);
@@ -160,6 +160,32 @@ int rh_block_parse(void *data, size_t size, struct rh_block *ret_block)
 	return 0;
 }
 
+/* The seals hold, so what is read here is what any other receiver reads. */
+static void *load(int fd, size_t size)
+{
+	if (size > COPY_MAX) {
+		void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+		return map == MAP_FAILED ? NULL : map;
+	}
+
+	void *data = malloc(size);
+
+	if (data && pread(fd, data, size, 0) != (ssize_t)size) {
+		free(data);
+		return NULL;
+	}
+	return data;
+}
+
+static void unload(void *data, size_t size)
+{
+	if (size > COPY_MAX)
+		(void)munmap(data, size);
+	else
+		free(data);
+}
+
 int rh_block_map(int fd, struct rh_block **ret_block)
 {
 	struct stat st;
@@ -174,19 +200,16 @@ int rh_block_map(int fd, struct rh_block **ret_block)
 		return rh_origin(-EPROTO);
 
 	_cleanup_(rh_freep) struct rh_block *block = calloc(1, sizeof(*block));
+	size_t size = (size_t)st.st_size;
+	void *data = block ? load(fd, size) : NULL;
 
-	if (!block)
+	if (!data)
 		return rh_origin(-ENOMEM);
 
-	void *map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-
-	if (map == MAP_FAILED)
-		return rh_origin(-errno);
-
-	int r = rh_block_parse(map, (size_t)st.st_size, block);
+	int r = rh_block_parse(data, size, block);
 
 	if (r < 0) {
-		(void)munmap(map, (size_t)st.st_size);
+		unload(data, size);
 		return rh_trace(r);
 	}
 	*ret_block = rh_steal(&block);
@@ -198,7 +221,7 @@ void rh_block_free(struct rh_block *block)
 	if (!block)
 		return;
 	free(block->argv);
-	(void)munmap((void *)(uintptr_t)block->header, block->size);
+	unload((void *)(uintptr_t)block->header, block->size);
 	free(block);
 }
 

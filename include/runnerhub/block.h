@@ -43,7 +43,7 @@ struct rh_block_spec {
 	char *const *envp; /* NULL-terminated, or NULL */
 };
 
-/* A mapped block. Strings point into the mapping. */
+/* A received block. Strings point into its mapping or copy. */
 struct rh_block {
 	const struct rh_block_header *header;
 	size_t size;
@@ -62,11 +62,11 @@ struct rh_block {
 int rh_block_seal(const struct rh_block_spec *spec);
 
 /**
- * rh_block_map() - check and map a received block
+ * rh_block_map() - check a received block and take it into memory
  * @fd: borrowed; may be closed afterwards
  *
- * The mapping is private and writable, so that strings can be handed to execve(2) as they are.
- * Return: 0; -EPROTO if it is not a well-formed sealed block; negative errno.
+ * The memory is private and writable, so that strings can be handed to execve(2) as they are.
+ * Return: 0; -EPROTO if it is not a well-formed sealed block; -ENOMEM; negative errno.
  */
 int rh_block_map(int fd, struct rh_block **ret_block);
 void rh_block_free(struct rh_block *block);

@@ -15,26 +15,39 @@
  * shorter one is refused. The header and REFUSED are the same in every version: whoever speaks
  * another one is told so in words that it can read.
  *
- *   hook → broker                             broker → hook
- *     ANNOUNCE            (preload, no answer)
- *     JOB_STARTED         fd: block             TEXT* [HOST_HOOK … HOST_HOOK_DONE] TEXT* DONE |
- * REFUSED JOB_COMPLETED       fd: block             as above STEP                fds: block, 0, 1,
- * 2,  STEP_ACCEPTED | REFUSED; channel           STEP_LOST when the container died under it
+ * Hook and broker (arrows: who sends):
  *
- *   broker → agent                            agent → broker
- *     HELLO                                     STATE, then STEP_ENDED of every report not yet
- * acked LEASE                                     LEASED | REFUSED STEP (body: its id) fds as above
- * STEP_ENDED STEP_ACK
+ *   ──▶ ANNOUNCE             from the preload library, as a datagram, without an answer
+ *   ──▶ JOB_STARTED          fd: block
+ *   ──▶ JOB_COMPLETED        fd: block
+ *         ◀── TEXT*, at most one HOST_HOOK, answered by HOST_HOOK_DONE, TEXT*, then DONE or REFUSED
+ *   ──▶ STEP                 fds: block, 0, 1, 2, channel
+ *         ◀── REFUSED, or nothing: the agent answers on the channel
+ *         ◀── STEP_LOST      the container died under the step
  *
- *   step channel: client → agent              agent → client
- *                                               READY
- *     GO                                        (the program is started now, and only now)
- *     SIGNAL                                    EXIT
+ * Broker and agent:
  *
- * EXIT may come at any time, before GO and instead of READY too: the step cannot be run, its text
- * says why. It is also how a program that cannot be executed is told ("X: command not found").
- * End of file on the channel before GO: the step was not run and may be sent again. After GO a lost
- * channel is a failed step, for the client; the agent then kills the step's process group.
+ *   ──▶ HELLO
+ *         ◀── STATE, then STEP_ENDED of every report that is not acknowledged
+ *   ──▶ LEASE
+ *         ◀── LEASED or REFUSED
+ *   ──▶ STEP                 body: its id; fds as above
+ *         ◀── STEP_ENDED
+ *   ──▶ STEP_ACK
+ *
+ * Client and agent, on the step's channel:
+ *
+ *   ──▶ GO                   may lie in the channel before the agent gets it
+ *         ◀── READY          always before the program is started, which takes both
+ *   ──▶ SIGNAL
+ *         ◀── EXIT
+ *
+ * EXIT may come at any time, instead of READY too: the step cannot be run, its text says why. It is
+ * also how a program that cannot be executed is told ("X: command not found"). End of file on the
+ * channel without READY: the step was not run and may be sent again. A client that gives up closes
+ * its side for reading: if READY is not there by then, it cannot be sent any more, and the agent
+ * does not start the program. After READY a lost channel is a failed step, for the client; the
+ * agent then kills the step's process group.
  */
 
 #include <stdbool.h>
@@ -63,7 +76,6 @@ enum rh_wire_type {
 		17, /* fd: block; run its path, argv, envp on the host, report the status */
 	RH_WIRE_DONE = 18, /* struct rh_wire_done: exit with it */
 	RH_WIRE_REFUSED = 19, /* one UTF-8 line without newline: why; the client exits 1 */
-	RH_WIRE_STEP_ACCEPTED = 20, /* struct rh_wire_step_ref */
 	RH_WIRE_STEP_LOST = 21, /* one UTF-8 line: why a running step's channel went away */
 
 	/* broker and agent */

@@ -163,7 +163,7 @@ int rh_identity_take(int socket_fd, enum rh_identity_who who, const struct rh_co
 	return 0;
 }
 
-int rh_identity_is_child(int socket_fd, pid_t worker_pid, int worker_pidfd)
+pid_t rh_identity_parent(int socket_fd)
 {
 	struct held held = {.pidfd = -1};
 	int r = hold_peer(socket_fd, &held);
@@ -174,20 +174,5 @@ int rh_identity_is_child(int socket_fd, pid_t worker_pid, int worker_pidfd)
 	pid_t parent = parent_of(&held);
 
 	rh_close(held.pidfd);
-	if (parent < 0)
-		return rh_trace((int)parent);
-	if (parent != worker_pid || rh_pidfd_ended(worker_pidfd))
-		return rh_origin(-EPERM);
-	return 0;
-}
-
-pid_t rh_identity_parent_hint(int socket_fd)
-{
-	struct ucred cred;
-	socklen_t size = sizeof(cred);
-	struct rh_proc_stat stat;
-
-	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.pid <= 0)
-		return 0;
-	return rh_proc_stat(cred.pid, &stat) < 0 ? 0 : stat.ppid;
+	return parent;
 }

@@ -40,12 +40,11 @@ int rh_identity_take(int socket_fd, enum rh_identity_who who, const struct rh_co
 	struct rh_identity *ret_identity, struct rh_err *err);
 
 /**
- * rh_identity_is_child() - whether the peer is a child of a Worker that is already known
- * @worker_pidfd: held since the Worker was identified
+ * rh_identity_parent() - the parent of the peer, which is still alive
  *
- * The short way for steps. Return: 0; -EPERM; -ESRCH.
+ * The short way for steps: if a Worker that was identified before has this pid and its pidfd is not
+ * readable afterwards, the peer is its child.
+ *
+ * Return: pid; -ESRCH; -EPERM.
  */
-int rh_identity_is_child(int socket_fd, pid_t worker_pid, int worker_pidfd);
-
-/* The peer's parent, as a hint to find its Worker; rh_identity_is_child() must confirm it. */
-pid_t rh_identity_parent_hint(int socket_fd);
+pid_t rh_identity_parent(int socket_fd);

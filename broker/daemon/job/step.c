@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "broker/daemon/ipc/procfs.h"
 #include "broker/daemon/job/internal.h"
 #include "runnerhub/clock.h"
 
@@ -101,10 +102,11 @@ static void step_link(struct rh_job_step *step)
 /* The job that may run this step, or NULL with @err: nothing ran. */
 static struct rh_job *job_of_step(struct rh_jobs *jobs, struct rh_peer *peer, struct rh_err *err)
 {
-	struct rh_job *job = rh_job_of_worker(jobs, rh_identity_parent_hint(rh_peer_fd(peer)), 0);
+	pid_t parent = rh_identity_parent(rh_peer_fd(peer));
+	struct rh_job *job = parent > 0 ? rh_job_of_worker(jobs, parent, 0) : NULL;
 
-	if (!job ||
-		rh_identity_is_child(rh_peer_fd(peer), job->worker_pid, job->worker_pidfd) < 0) {
+	/* Alive after its child was looked at: the pid is not another's. */
+	if (!job || rh_pidfd_ended(job->worker_pidfd)) {
 		(void)rh_err_set(err, -EPERM,
 			"this job has no container (its started hook did not succeed); the step is "
 			"refused");
@@ -247,10 +249,6 @@ void rh_job_on_step(struct rh_jobs *jobs, struct rh_peer *peer, struct rh_wire_m
 	job->unanswered = false;
 	step_link(step);
 	rh_peer_own(peer, NULL, on_step_gone, step);
-
-	struct rh_wire_step_ref ref = {.job = job->id, .step = step->id};
-
-	(void)rh_peer_send(peer, RH_WIRE_STEP_ACCEPTED, &ref, sizeof(ref));
 	save_start(step);
 }
 

@@ -63,8 +63,11 @@ int rh_lane_push(struct rh_lane *lane, struct rh_lane_item *item)
 	if (r == 0) {
 		lane->n++;
 		lane->size += item->size;
+		/* Of patient items the first wakes the thread, which then waits for the others. */
+		if (!item->patient || rh_list_is_empty(&lane->queue))
+			(void)pthread_cond_signal(&lane->changed);
+		lane->hurried |= !item->patient;
 		rh_list_append(&lane->queue, &item->node);
-		(void)pthread_cond_signal(&lane->changed);
 	}
 	(void)pthread_mutex_unlock(&lane->lock);
 	return r;
@@ -79,20 +82,30 @@ void rh_lane_stop(struct rh_lane *lane, int64_t deadline_ms)
 	(void)pthread_mutex_unlock(&lane->lock);
 }
 
+/* Waits until then, for ever if it is negative. Return: 0; ETIMEDOUT. */
+static int wait_for_change(struct rh_lane *lane, int64_t until_ms)
+{
+	struct timespec until = {
+		.tv_sec = (time_t)(until_ms / 1000),
+		.tv_nsec = (long)(until_ms % 1000) * 1000000,
+	};
+
+	return until_ms < 0 ? pthread_cond_wait(&lane->changed, &lane->lock)
+			    : pthread_cond_timedwait(&lane->changed, &lane->lock, &until);
+}
+
 static void wait_for_work(struct rh_lane *lane, int timeout_ms)
 {
-	struct timespec until = {0};
+	int64_t until_ms = timeout_ms < 0 ? -1 : rh_now_ms() + timeout_ms;
 	int r = 0;
 
-	if (timeout_ms >= 0) {
-		int64_t until_ms = rh_now_ms() + timeout_ms;
-
-		until.tv_sec = (time_t)(until_ms / 1000);
-		until.tv_nsec = (long)(until_ms % 1000) * 1000000;
-	}
 	while (rh_list_is_empty(&lane->queue) && !lane->stopping && r == 0)
-		r = timeout_ms < 0 ? pthread_cond_wait(&lane->changed, &lane->lock)
-				   : pthread_cond_timedwait(&lane->changed, &lane->lock, &until);
+		r = wait_for_change(lane, until_ms);
+	if (rh_list_is_empty(&lane->queue))
+		return;
+	until_ms = rh_now_ms() + RH_LANE_GATHER_MS;
+	for (r = 0; !lane->hurried && !lane->stopping && r == 0;)
+		r = wait_for_change(lane, until_ms);
 }
 
 bool rh_lane_take(struct rh_lane *lane, struct rh_list *list, size_t n_max, int timeout_ms)
@@ -107,6 +120,8 @@ bool rh_lane_take(struct rh_lane *lane, struct rh_list *list, size_t n_max, int 
 		rh_list_remove(node);
 		rh_list_append(list, node);
 	}
+	if (rh_list_is_empty(&lane->queue))
+		lane->hurried = false;
 	(void)pthread_mutex_unlock(&lane->lock);
 	return goes_on;
 }

@@ -16,6 +16,9 @@
 #include "broker/daemon/store/store.h"
 #include "runnerhub/list.h"
 
+/* How long patient items wait for others, in ms. */
+#define RH_LANE_GATHER_MS 20
+
 /* Who is called back. Lives apart from the work, which may outlive its answer (write.c). */
 struct rh_lane_call {
 	struct rh_list node;
@@ -31,6 +34,7 @@ struct rh_lane_item {
 	struct rh_list node;
 	struct rh_lane_call *call; /* owned; NULL: nobody waits */
 	size_t size; /* bytes that count against the bound */
+	bool patient; /* may wait RH_LANE_GATHER_MS for company: a wake-up and a commit cost more */
 };
 
 struct rh_lane {
@@ -45,6 +49,7 @@ struct rh_lane {
 	size_t n; /* items that exist: queued, or taken and not yet released */
 	size_t size;
 	int64_t deadline_ms; /* set by stop */
+	bool hurried; /* something that is queued is not patient */
 	bool stopping;
 	bool running;
 	bool exited;

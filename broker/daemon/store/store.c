@@ -272,7 +272,12 @@ int rh_store_put_job(
 int rh_store_put_step(
 	struct rh_store *store, const struct rh_store_step *step, rh_store_done_fn cb, void *arg)
 {
-	return rh_trace(push(store, rh_write_new(RH_WRITE_ROW, &rh_table_steps, step), cb, arg));
+	struct rh_write *write = rh_write_new(RH_WRITE_ROW, &rh_table_steps, step);
+
+	/* Steps come by the thousand, and nothing is done because of one that is not stored yet. */
+	if (write)
+		write->item.patient = true;
+	return rh_trace(push(store, write, cb, arg));
 }
 
 int rh_store_put_container(struct rh_store *store, const struct rh_store_container *container,

@@ -194,6 +194,10 @@ struct rig_step rig_send(struct rig *rig, const struct rh_block_spec *spec, bool
 		in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel), 0);
+	if (rig->go_ahead)
+		ck_assert_int_eq(rh_wire_send(channel[0], RH_WIRE_GO, NULL, 0, NULL, 0), 0);
+	if (rig->take_back)
+		ck_assert_int_eq(shutdown(channel[0], SHUT_RD), 0);
 
 	int fds[5] = {block, in[0], out[1], err[1], channel[1]};
 

@@ -16,6 +16,8 @@
 #include "runnerhub/wire.h"
 
 struct rig {
+	bool go_ahead; /* GO is in the channel before the agent gets it */
+	bool take_back; /* the client has given up by then */
 	char dir[32];
 	char socket[64];
 	pid_t agent;

@@ -278,6 +278,54 @@ START_TEST(a_block_that_is_none_is_refused_with_a_reason)
 }
 END_TEST
 
+START_TEST(go_may_lie_in_the_channel)
+{
+	char *argv[4];
+	struct rh_block_spec spec = rig_sh(argv, "echo ran; exit 6");
+	struct rh_wire_msg msg;
+
+	rig.go_ahead = true;
+
+	struct rig_step step = rig_send(&rig, &spec, false);
+
+	rig_expect(step.channel, RH_WIRE_READY, &msg);
+	rig_finish(&rig, &step, &result);
+	ck_assert_str_eq(result.out, "ran\n");
+	ck_assert_int_eq(result.exit_code, 6);
+}
+END_TEST
+
+/* READY cannot be said, so the program must not run, although GO is there. */
+START_TEST(what_was_taken_back_does_not_run)
+{
+	char *argv[4];
+	char file[] = "/tmp/rh-taken-back-XXXXXX";
+	char script[64];
+	struct rh_wire_step_report report;
+	struct rh_wire_msg msg;
+
+	rh_close(mkstemp(file));
+	(void)snprintf(script, sizeof(script), "rm %s", file);
+
+	struct rh_block_spec spec = rig_sh(argv, script);
+
+	rig.go_ahead = true;
+	rig.take_back = true;
+
+	struct rig_step step = rig_send(&rig, &spec, false);
+
+	expect_report(&report);
+	ck_assert_uint_eq(report.flags, RH_WIRE_STEP_NOT_RUN);
+	rig_close(&step);
+	ck_assert_int_eq(access(file, F_OK), 0);
+	rig.take_back = false;
+	step = rig_send(&rig, &spec, false);
+	rig_expect(step.channel, RH_WIRE_READY, &msg);
+	rig_finish(&rig, &step, &result);
+	ck_assert_int_eq(access(file, F_OK), -1);
+}
+END_TEST
+
 START_TEST(signals_go_to_the_main_process_alone)
 {
 	struct rig_step step =
@@ -449,7 +497,8 @@ static void tests(Suite *suite)
 		nonsense_closes_the_link_and_nothing_else, without_go_a_step_does_not_run,
 		a_repeated_step_does_not_run_again, a_step_of_another_job_is_refused,
 		bad_streams_are_refused_with_a_reason,
-		a_block_that_is_none_is_refused_with_a_reason, signals_go_to_the_main_process_alone,
+		a_block_that_is_none_is_refused_with_a_reason, go_may_lie_in_the_channel,
+		what_was_taken_back_does_not_run, signals_go_to_the_main_process_alone,
 		a_dead_client_takes_its_process_group_along, nonsense_on_a_channel_is_a_dead_client,
 		many_at_once, more_than_the_most_are_refused};
 	TCase *leased = tcase_create("leased");

@@ -155,6 +155,17 @@ START_TEST(a_silent_broker_has_a_deadline)
 	for (int i = 0; i < 200 && host_log_count(&host, "silent until") == 0; i++)
 		(void)usleep(10000);
 	ck_assert_int_eq(host_log_count(&host, "silent until the end"), 1);
+	ck_assert_int_eq(host_log_count(&host, "ready then: impossible"), 1);
+}
+END_TEST
+
+/* The signal is seen before READY, which came before it could be taken back: the step has it. */
+START_TEST(a_signal_beside_ready_reaches_the_step)
+{
+	fake_broker_start(&broker, &host, FAKE_READY_AND_SIGNAL);
+	shell("trap 'exit 8' TERM; sleep 5 & wait");
+	ck_assert_int_eq(run.status == 8 || run.status == 128 + SIGTERM, 1);
+	ck_assert_int_eq(host_log_count(&host, "signal 15"), 1);
 }
 END_TEST
 
@@ -217,6 +228,7 @@ static void tests(Suite *suite)
 	tcase_add_loop_test(trouble, an_agent_may_say_no, 0, 2);
 	tcase_add_test(trouble, the_broker_may_leave);
 	tcase_add_test(trouble, a_silent_broker_has_a_deadline);
+	tcase_add_test(trouble, a_signal_beside_ready_reaches_the_step);
 	tcase_add_loop_test(trouble, what_is_lost_after_go_is_a_failure, 0, 5);
 	tcase_add_test(trouble, a_signal_before_go_ends_it);
 	suite_add_tcase(suite, trouble);

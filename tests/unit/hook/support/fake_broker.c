@@ -100,6 +100,10 @@ static void note_block(const struct server *server, const struct rh_block *block
 
 static pid_t execute(const struct rh_block *block, const int fds[3])
 {
+	/* Check's handler ends its whole group: a child must not have it, not even before its exec.
+	 */
+	(void)signal(SIGTERM, SIG_DFL);
+
 	pid_t pid = fork();
 
 	if (pid != 0)
@@ -195,6 +199,18 @@ static void exit_before_go(int channel, int status)
 		channel, RH_WIRE_EXIT, &body, sizeof(body.end) + strlen(reason), NULL, 0);
 }
 
+static void ready_and_signal(const struct server *server, int channel)
+{
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+
+	(void)getsockopt(server->broker_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	(void)kill(peer.pid, SIGSTOP);
+	(void)kill(peer.pid, SIGTERM);
+	(void)rh_wire_send(channel, RH_WIRE_READY, NULL, 0, NULL, 0);
+	(void)kill(peer.pid, SIGCONT);
+}
+
 static void serve_step(const struct server *server, const struct rh_wire_msg *step)
 {
 	struct rh_block *block = NULL;
@@ -222,24 +238,28 @@ static void serve_step(const struct server *server, const struct rh_wire_msg *st
 		(void)rh_wire_recv(channel, &msg); /* the client closes */
 		return;
 	}
-	(void)rh_wire_send(server->broker_fd, RH_WIRE_STEP_ACCEPTED,
-		&(struct rh_wire_step_ref){.step = 1}, sizeof(struct rh_wire_step_ref), NULL, 0);
 	if (server->mode == FAKE_NO_ROOM || server->mode == FAKE_NO_ROOM_SUCCESS) {
 		exit_before_go(channel, server->mode == FAKE_NO_ROOM);
 		return;
 	}
 	if (server->mode == FAKE_LEAVE)
 		(void)close(server->broker_fd);
-	if (server->mode == FAKE_SILENT) {
-		(void)rh_wire_recv(channel, &msg);
-		note(server, "silent until %s", msg.type == RH_WIRE_GO ? "go" : "the end");
-		return;
-	}
-	(void)rh_wire_send(channel, RH_WIRE_READY, NULL, 0, NULL, 0);
 	if (rh_wire_recv(channel, &msg) != 0 || msg.type != RH_WIRE_GO) {
 		note(server, "no go");
 		return;
 	}
+	if (server->mode == FAKE_SILENT) {
+		int r = rh_wire_recv(channel, &msg);
+
+		note(server, "silent until %s", r == RH_WIRE_E_EOF ? "the end" : "more");
+		r = rh_wire_send(channel, RH_WIRE_READY, NULL, 0, NULL, 0);
+		note(server, "ready then: %s", r == -EPIPE ? "impossible" : "taken");
+		return;
+	}
+	if (server->mode == FAKE_READY_AND_SIGNAL)
+		ready_and_signal(server, channel);
+	else
+		(void)rh_wire_send(channel, RH_WIRE_READY, NULL, 0, NULL, 0);
 	note(server, "go");
 	after_go(server, channel, block, fds);
 }

@@ -17,6 +17,7 @@ enum fake_mode {
 	FAKE_NO_ROOM_SUCCESS, /* the same with status 0, which cannot be */
 	FAKE_LEAVE, /* the broker's connection is closed after the step was accepted */
 	FAKE_SILENT, /* neither answers nor closes */
+	FAKE_READY_AND_SIGNAL, /* both at once: the client is stopped meanwhile */
 	FAKE_LOST, /* channel closed after GO, then a reason */
 	FAKE_GONE, /* all closed after GO */
 	FAKE_BAD_STATUS, /* EXIT says 300 */
