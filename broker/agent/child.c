@@ -26,6 +26,7 @@
 #include "broker/agent/lookup.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/fd.h"
+#include "runnerhub/weaken.h"
 
 #define STATUS_FAILED         1
 #define STATUS_NOT_EXECUTABLE 126
@@ -142,7 +143,8 @@ static void become_user(const struct rh_child *child)
 		fail(child, STATUS_FAILED, "runnerhub: cannot become uid %u, gid %u: %s",
 			(unsigned)user->uid, (unsigned)user->gid, strerror(errno));
 	/* A change of ids lets the kernel make the memory dumpable again, and it is the agent's. */
-	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (!rh_weakened("dumpable"))
+		(void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 static void enter_directory(const struct rh_child *child)

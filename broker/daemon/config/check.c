@@ -74,6 +74,44 @@ const char *rh_check_capability(const char *text)
 	return "must be the name of a capability without CAP_, such as NET_RAW";
 }
 
+/* getrlimit(2), without core, which stays 0, and nofile, which is an option. */
+const char *rh_check_ulimit(const char *text)
+{
+	static const char *const known[] = {"cpu", "data", "fsize", "locks", "memlock", "msgqueue",
+		"nice", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+	size_t n = strcspn(text, "=");
+	const char *soft = text[n] ? text + n + 1 : text + n;
+	size_t n_soft = strspn(soft, DIGITS);
+	const char *hard = soft[n_soft] == ':' ? soft + n_soft + 1 : soft;
+	size_t n_hard = strspn(hard, DIGITS);
+
+	if (n_soft == 0 || n_soft > 18 || n_hard == 0 || n_hard > 18 || hard[n_hard] ||
+		(soft[n_soft] && soft[n_soft] != ':'))
+		return "must be the name of a limit and its value, such as memlock: 65536 or "
+		       "nproc: 1000:2000";
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i]) == n && strncmp(known[i], text, n) == 0)
+			return NULL;
+	return "must name cpu, data, fsize, locks, memlock, msgqueue, nice, nproc, rss, rtprio, "
+	       "rttime, sigpending or stack";
+}
+
+const char *rh_check_runtime(const char *text)
+{
+	return is_word(text, LOWER UPPER DIGITS, LOWER UPPER DIGITS "_.-", 128)
+		? NULL
+		: "must be the name of a runtime as the engine lists it";
+}
+
+const char *rh_check_apparmor(const char *text)
+{
+	if (strcmp(text, "unconfined") == 0)
+		return "must not be unconfined, which is none at all";
+	return is_word(text, LOWER UPPER DIGITS "_", LOWER UPPER DIGITS "_.-", 128)
+		? NULL
+		: "must be the name of an AppArmor profile";
+}
+
 const char *rh_check_env(const char *text)
 {
 	size_t n = strspn(text, LOWER UPPER DIGITS "_");

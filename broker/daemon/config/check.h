@@ -9,6 +9,9 @@ const char *rh_check_path(const char *text); /* absolute and canonical in writin
 const char *rh_check_image(const char *text);
 const char *rh_check_network(const char *text);
 const char *rh_check_capability(const char *text);
+const char *rh_check_ulimit(const char *text); /* NAME=SOFT or NAME=SOFT:HARD */
+const char *rh_check_runtime(const char *text);
+const char *rh_check_apparmor(const char *text);
 const char *rh_check_env(const char *text); /* NAME=VALUE */
 const char *rh_check_pattern(const char *text); /* NAME or NAME* */
 const char *rh_check_profile_name(const char *text);

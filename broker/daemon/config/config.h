@@ -38,6 +38,9 @@ struct rh_profile {
 	uint64_t nofile; /* hard and soft; capped at what the engine's host allows */
 	uint64_t shm_bytes;
 	char *network; /* "isolated", "none", or an engine network's name */
+	char *runtime; /* the engine's name of an OCI runtime, or "default" */
+	char *apparmor; /* profile that the host has loaded, or "default" */
+	char **ulimits; /* NULL-terminated NAME=SOFT or NAME=SOFT:HARD; core is always 0 */
 	char **cap_add; /* NULL-terminated; capabilities on top of the default set */
 	char **env; /* NULL-terminated NAME=VALUE, below the step's environment */
 	uint32_t warm; /* containers kept ready, 0 allowed */

@@ -238,6 +238,31 @@ static const struct rh_option profile_rows[] = {
 		.unit = "NETWORK",
 		.help = "isolated (the internet, no other container), none, or one of the engine's "
 			"networks by its name"},
+	{.name = "ulimits",
+		.type = RH_OPTION_ENV,
+		.offset = PROFILE(ulimits),
+		.fallback = "",
+		.check = rh_check_ulimit,
+		.unit = "NAME: SOFT:HARD",
+		.help = "limits of each process, as ulimit has them: memlock, stack, fsize, nproc, "
+			"sigpending and so on; core is always 0, nofile has a key of its own"},
+	{.name = "runtime",
+		.type = RH_OPTION_TEXT,
+		.offset = PROFILE(runtime),
+		.fallback = "default",
+		.check = rh_check_runtime,
+		.unit = "RUNTIME",
+		.help = "OCI runtime by the engine's name, or default for the engine's choice; it "
+			"must share the host's kernel, as runc, crun and youki do, since "
+			"directories are mounted into running containers"},
+	{.name = "apparmor",
+		.type = RH_OPTION_TEXT,
+		.offset = PROFILE(apparmor),
+		.fallback = "default",
+		.check = rh_check_apparmor,
+		.unit = "PROFILE",
+		.help = "AppArmor profile that the host has loaded, or default: the engine's own, "
+			"where the host has AppArmor"},
 	{.name = "cap_add",
 		.type = RH_OPTION_LIST,
 		.offset = PROFILE(cap_add),

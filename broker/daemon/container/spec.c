@@ -11,15 +11,13 @@
 #include <unistd.h>
 
 #include "broker/daemon/container/container_private.h"
+#include "broker/daemon/container/hardening.h"
 #include "rh-config.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/limits.h"
 #include "runnerhub/weaken.h"
 
 static const char *const entrypoint[] = {RH_AGENT_PATH, NULL};
-
-/* Of Docker's default set, what no build needs and what helps to get out or to eavesdrop. */
-static const char *const cap_drop[] = {"NET_RAW", "MKNOD", "AUDIT_WRITE", "SYS_CHROOT", NULL};
 
 int rh_containers_label_filter(const struct rh_config *config, char *buf, size_t size)
 {
@@ -83,7 +81,8 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		{.source = agent, .target = RH_AGENT_PATH, .read_only = true},
 		{.source = socket, .target = RH_AGENT_SOCKET_DIR},
 	};
-	const struct rh_engine_spec spec = {
+	struct rh_hardening hardening;
+	struct rh_engine_spec spec = {
 		.name = container->name,
 		.hostname = hostname,
 		.image = profile->image,
@@ -98,10 +97,9 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		.shm_bytes = profile->shm_bytes,
 		.pids = profile->pids,
 		.nofile = profile->nofile,
-		.cap_drop = cap_drop,
-		.cap_add = (const char *const *)profile->cap_add,
 	};
 
+	rh_hardening_apply(profile, &hardening, &spec);
 	return rh_trace(rh_engine_create(container->all->options.engine, &spec, cb, arg));
 }
 
@@ -136,7 +134,10 @@ void rh_container_revision(const struct rh_profile *profile, char ret_revision[1
 	hash = hash_text(hash, profile->image);
 	hash = hash_text(hash, profile->network);
 	hash = hash_bytes(hash, numbers, sizeof(numbers));
+	hash = hash_text(hash, profile->runtime);
+	hash = hash_text(hash, profile->apparmor);
 	hash = hash_texts(hash, profile->cap_add);
+	hash = hash_texts(hash, profile->ulimits);
 	hash = hash_texts(hash, profile->env);
 	(void)snprintf(ret_revision, 17, "%016" PRIx64, hash);
 }

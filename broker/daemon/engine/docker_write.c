@@ -103,21 +103,38 @@ static bool add_mounts(struct json_object *host, const struct rh_engine_spec *sp
 	return false;
 }
 
-static bool append_ulimit(struct json_object *ulimits, const char *name, uint64_t value)
+static bool append_ulimit(struct json_object *ulimits, const char *name, size_t name_size,
+	uint64_t soft, uint64_t hard)
 {
 	struct json_object *ulimit = json_object_new_object();
 
-	return ulimit && append(ulimits, ulimit) && add_text(ulimit, "Name", name) &&
-		add_number(ulimit, "Soft", value) && add_number(ulimit, "Hard", value);
+	return ulimit && append(ulimits, ulimit) &&
+		add(ulimit, "Name", json_object_new_string_len(name, (int)name_size)) &&
+		add_number(ulimit, "Soft", soft) && add_number(ulimit, "Hard", hard);
 }
 
-static bool add_ulimits(struct json_object *host, uint64_t nofile)
+/* NAME=SOFT or NAME=SOFT:HARD, checked before. */
+static bool append_named_ulimit(struct json_object *ulimits, const char *text)
 {
-	struct json_object *ulimits = json_object_new_array();
-	bool ok = ulimits && append_ulimit(ulimits, "core", 0);
+	size_t n = strcspn(text, "=");
+	char *end = NULL;
+	uint64_t soft = strtoull(text + n + 1, &end, 10);
 
+	return append_ulimit(
+		ulimits, text, n, soft, *end == ':' ? strtoull(end + 1, NULL, 10) : soft);
+}
+
+static bool add_ulimits(
+	struct json_object *host, const struct rh_engine_spec *spec, uint64_t nofile_max)
+{
+	uint64_t nofile = spec->nofile < nofile_max ? spec->nofile : nofile_max;
+	struct json_object *ulimits = json_object_new_array();
+	bool ok = ulimits;
+
+	for (size_t i = 0; ok && spec->ulimits && spec->ulimits[i]; i++)
+		ok = append_named_ulimit(ulimits, spec->ulimits[i]);
 	if (ok && nofile > 0)
-		ok = append_ulimit(ulimits, "nofile", nofile);
+		ok = append_ulimit(ulimits, "nofile", strlen("nofile"), nofile, nofile);
 	if (ok)
 		return add(host, "Ulimits", ulimits);
 	json_object_put(ulimits);
@@ -160,18 +177,26 @@ static bool add_limits(struct json_object *host, const struct rh_engine_spec *sp
 	return ok;
 }
 
+/* What is the engine's to choose, unless the profile does. */
+static bool add_ways(struct json_object *host, const struct rh_engine_spec *spec)
+{
+	return (!spec->runtime || add_text(host, "Runtime", spec->runtime)) &&
+		(!spec->ipc || add_text(host, "IpcMode", spec->ipc));
+}
+
 static bool add_host_config(
 	struct json_object *root, const struct rh_engine_spec *spec, uint64_t nofile_max)
 {
-	static const char *const security[] = {"no-new-privileges", NULL};
 	struct json_object *host = json_object_new_object();
 
 	return host && add(root, "HostConfig", host) && add_mounts(host, spec) &&
 		add_text(host, "NetworkMode", spec->network) &&
 		add_texts(host, "CapDrop", spec->cap_drop) &&
 		add_texts(host, "CapAdd", spec->cap_add) &&
-		add_texts(host, "SecurityOpt", security) && add_limits(host, spec) &&
-		add_ulimits(host, spec->nofile < nofile_max ? spec->nofile : nofile_max) &&
+		add_texts(host, "SecurityOpt", spec->security) &&
+		add_texts(host, "MaskedPaths", spec->masked_paths) &&
+		add_texts(host, "ReadonlyPaths", spec->readonly_paths) && add_limits(host, spec) &&
+		add_ulimits(host, spec, nofile_max) && add_ways(host, spec) &&
 		add_log_config(host) && add_restart_policy(host) &&
 		add_flag(host, "AutoRemove", false) && add_flag(host, "Init", false) &&
 		add_flag(host, "Privileged", false);

@@ -43,8 +43,14 @@ struct rh_engine_spec {
 	uint64_t shm_bytes;
 	uint32_t pids;
 	uint64_t nofile;
+	const char *const *ulimits; /* NULL-terminated NAME=SOFT or NAME=SOFT:HARD */
 	const char *const *cap_drop;
 	const char *const *cap_add;
+	const char *const *security; /* NULL-terminated, as the engine calls them */
+	const char *const *masked_paths; /* NULL-terminated: seen as empty */
+	const char *const *readonly_paths;
+	const char *runtime; /* NULL: the engine's own choice */
+	const char *ipc; /* NULL: a namespace of its own */
 };
 
 struct rh_engine_container {

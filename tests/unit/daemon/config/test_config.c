@@ -65,6 +65,8 @@ START_TEST(defaults_hold)
 	ck_assert_str_eq(profile->network, "isolated");
 	ck_assert_uint_eq(profile->job_timeout_ms, INT64_C(6) * 3600000);
 	ck_assert_ptr_null(profile->cap_add);
+	ck_assert_ptr_null(profile->ulimits);
+	ck_assert_str_eq(profile->runtime, "default");
 	ck_assert_uint_eq(config->n_runners, 0);
 	ck_assert_ptr_null(rh_config_profile(config, "other"));
 	ck_assert_ptr_null(rh_config_runner(config, "other"));
@@ -215,6 +217,18 @@ static const struct {
 	{"profiles: {a: {network: host}}\n",
 		"x.yaml:1: profiles.a.network: \"host\": must not be host, which is no isolation "
 		"at all"},
+	{"profiles: {a: {image: x, ulimits: {core: 1}}}\n",
+		"x.yaml:1: profiles.a.ulimits.core: must name cpu, data, fsize, locks, memlock, "
+		"msgqueue, nice, nproc, rss, rtprio, rttime, sigpending or stack"},
+	{"profiles: {a: {image: x, ulimits: {nproc: many}}}\n",
+		"x.yaml:1: profiles.a.ulimits.nproc: must be the name of a limit and its value, "
+		"such as memlock: 65536 or nproc: 1000:2000"},
+	{"profiles: {a: {image: x, apparmor: unconfined}}\n",
+		"x.yaml:1: profiles.a.apparmor: \"unconfined\": must not be unconfined, which is "
+		"none at all"},
+	{"profiles: {a: {image: x, runtime: ../x}}\n",
+		"x.yaml:1: profiles.a.runtime: \"../x\": must be the name of a runtime as the "
+		"engine lists it"},
 	{"profiles: {a: {cap_add: [ALL]}}\n",
 		"x.yaml:1: profiles.a.cap_add: \"ALL\": must be the name of a capability without "
 		"CAP_, such as NET_RAW"},
@@ -230,7 +244,8 @@ static const struct {
 		"x.yaml:1: profiles.a.env: must be a variable's name and its value"},
 	{"profiles: {a: {imag: x}}\n",
 		"x.yaml:1: profiles.a.imag: unknown key; known here: image, user, cpus, memory, "
-		"pids, nofile, shm, network, cap_add, env, warm, max, job_timeout"},
+		"pids, nofile, shm, network, ulimits, runtime, apparmor, cap_add, env, warm, max, "
+		"job_timeout"},
 };
 
 START_TEST(mistakes_are_named)

@@ -16,6 +16,9 @@ static const char *const entrypoint[] = {"/.runnerhub/agent", NULL};
 static const char *const labels[] = {
 	"runnerhub.managed", "true", "runnerhub.instance", INSTANCE, NULL};
 static const char *const cap_drop[] = {"NET_RAW", NULL};
+static const char *const ulimits[] = {"core=0", "memlock=65536:131072", NULL};
+static const char *const security[] = {"no-new-privileges", "apparmor=docker-default", NULL};
+static const char *const readonly_paths[] = {"/proc/sys", "/proc/1", NULL};
 static const struct rh_engine_spec spec = {
 	.name = "runnerhub-default-001122334455",
 	.hostname = "001122334455",
@@ -29,7 +32,11 @@ static const struct rh_engine_spec spec = {
 	.memory_bytes = 1 << 30,
 	.pids = 100,
 	.nofile = 4096,
+	.ulimits = ulimits,
 	.cap_drop = cap_drop,
+	.security = security,
+	.readonly_paths = readonly_paths,
+	.runtime = "crun",
 };
 
 START_TEST(test_create)
@@ -69,10 +76,17 @@ START_TEST(test_create)
 		json_object_get_int64(json_object_object_get(host, "MemorySwap")), 1 << 30);
 	ck_assert_str_eq(json_object_to_json_string_ext(json_object_object_get(host, "SecurityOpt"),
 				 JSON_C_TO_STRING_PLAIN),
-		"[\"no-new-privileges\"]");
+		"[\"no-new-privileges\",\"apparmor=docker-default\"]");
+	ck_assert_str_eq(
+		json_object_to_json_string_ext(json_object_object_get(host, "ReadonlyPaths"),
+			JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+		"[\"/proc/sys\",\"/proc/1\"]");
+	ck_assert_str_eq(json_object_get_string(json_object_object_get(host, "Runtime")), "crun");
+	ck_assert(!json_object_object_get_ex(host, "IpcMode", NULL));
 	ck_assert_str_eq(json_object_to_json_string_ext(
 				 json_object_object_get(host, "Ulimits"), JSON_C_TO_STRING_PLAIN),
 		"[{\"Name\":\"core\",\"Soft\":0,\"Hard\":0},"
+		"{\"Name\":\"memlock\",\"Soft\":65536,\"Hard\":131072},"
 		"{\"Name\":\"nofile\",\"Soft\":4096,\"Hard\":4096}]");
 	ck_assert_str_eq(json_object_to_json_string_ext(
 				 json_object_object_get(host, "Mounts"), JSON_C_TO_STRING_PLAIN),
