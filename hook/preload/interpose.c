@@ -26,14 +26,7 @@
 
 static int fail(int error)
 {
-	errno = error;
-	return -1;
-}
-
-static FILE *fail_null(int error)
-{
-	errno = error;
-	return NULL;
+	return errno = error, -1;
 }
 
 static int next_execve(const char *path, char *const argv[], char *const envp[])
@@ -49,14 +42,9 @@ static int next_execve(const char *path, char *const argv[], char *const envp[])
  */
 static int relay(const char *path, char *const argv[], char *const envp[])
 {
-	char cwd[PATH_MAX];
-	char *words[RELAY_WORDS_MAX + 1];
+	char cwd[PATH_MAX], *words[RELAY_WORDS_MAX + 1];
 	struct rh_exec exec = {
-		.path = path,
-		.argv = argv,
-		.cwd = "",
-		.marker = rh_policy_marker(envp),
-	};
+		.path = path, .argv = argv, .cwd = "", .marker = rh_policy_marker(envp)};
 	int saved_errno = errno;
 
 	if (!path)
@@ -71,7 +59,6 @@ static int relay(const char *path, char *const argv[], char *const envp[])
 	if ((verdict == RH_VERDICT_RELAY && rh_weakened("relay")) ||
 		(verdict == RH_VERDICT_JOB_COMPLETED && rh_weakened("hook-as-given")))
 		return next_execve(path, argv, envp);
-
 	if (!argv || !argv[0] || strcmp(argv[0], path) != 0) {
 		size_t n = 1;
 
@@ -96,35 +83,31 @@ EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 	return rh_state.mode == RH_MODE_ARMED ? relay(path, argv, envp) : fail(EACCES);
 }
 
-/* The rest of a function that passes through in a process that is no Worker. */
-#define PASS(name, refused, ...)                        \
-	do {                                            \
-		if (rh_state.mode != RH_MODE_INERT)     \
-			return refused(EACCES);         \
-		if (!rh_state.next.name)                \
-			return refused(ENOSYS);         \
-		return rh_state.next.name(__VA_ARGS__); \
-	} while (0)
-
-EXPORT int execv(const char *path, char *const argv[])
-{
-	PASS(execv, fail, path, argv);
-}
-
-EXPORT int execvp(const char *file, char *const argv[])
-{
-	PASS(execvp, fail, file, argv);
-}
-
-EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
-{
-	PASS(execvpe, fail, file, argv, envp);
-}
-
-EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
-{
-	PASS(fexecve, fail, fd, argv, envp);
-}
+/* A function that is refused in a Worker and passes through in every other process. */
+#define PASS(type, name, failed, params, ...)                                 \
+	EXPORT type name params                                               \
+	{                                                                     \
+		int error = rh_state.mode == RH_MODE_INERT ? ENOSYS : EACCES; \
+                                                                              \
+		if (error == ENOSYS && rh_state.next.name)                    \
+			return rh_state.next.name(__VA_ARGS__);               \
+		return failed;                                                \
+	}
+PASS(int, execv, fail(error), (const char *path, char *const argv[]), path, argv)
+PASS(int, execvp, fail(error), (const char *file, char *const argv[]), file, argv)
+PASS(int, execvpe, fail(error), (const char *file, char *const argv[], char *const envp[]), file,
+	argv, envp)
+PASS(int, fexecve, fail(error), (int fd, char *const argv[], char *const envp[]), fd, argv, envp)
+PASS(int, posix_spawn, error,
+	(pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attr, char *const argv[], char *const envp[]),
+	pid, path, actions, attr, argv, envp)
+PASS(int, posix_spawnp, error,
+	(pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attr, char *const argv[], char *const envp[]),
+	pid, file, actions, attr, argv, envp)
+PASS(int, system, fail(error), (const char *command), command)
+PASS(FILE *, popen, (errno = error, NULL), (const char *command, const char *modes), command, modes)
 
 EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
@@ -133,68 +116,27 @@ EXPORT int execveat(int fd, const char *path, char *const argv[], char *const en
 	return (int)syscall(SYS_execveat, fd, path, argv, envp, flags);
 }
 
-/* Declares @argv, the words of an execl…(), in the caller's frame as libc has it. @ap stays open.
- */
-#define COLLECT(argv, ap, word)                          \
-	va_list ap;                                      \
-	size_t n_ = 0;                                   \
-                                                         \
-	va_start(ap, word);                              \
-	for (const char *w_ = word; w_; n_++)            \
-		w_ = va_arg(ap, const char *);           \
-	va_end(ap);                                      \
-	char **argv = alloca((n_ + 1) * sizeof(char *)); \
-                                                         \
-	va_start(ap, word);                              \
-	argv[0] = (char *)(uintptr_t)word;               \
-	for (size_t i_ = 0; i_ < n_; i_++)               \
-	argv[i_ + 1] = va_arg(ap, char *)
-
-EXPORT int execl(const char *path, const char *arg, ...)
-{
-	COLLECT(argv, ap, arg);
-	va_end(ap);
-	return execv(path, argv);
-}
-
-EXPORT int execlp(const char *file, const char *arg, ...)
-{
-	COLLECT(argv, ap, arg);
-	va_end(ap);
-	return execvp(file, argv);
-}
-
-EXPORT int execle(const char *path, const char *arg, ...)
-{
-	COLLECT(argv, ap, arg);
-
-	char *const *envp = va_arg(ap, char *const *);
-
-	va_end(ap);
-	if (rh_state.mode != RH_MODE_INERT)
-		return fail(EACCES);
-	return next_execve(path, argv, envp);
-}
-
-EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *file_actions,
-	const posix_spawnattr_t *attrp, char *const argv[], char *const envp[])
-{
-	PASS(posix_spawn, , pid, path, file_actions, attrp, argv, envp);
-}
-
-EXPORT int posix_spawnp(pid_t *pid, const char *file,
-	const posix_spawn_file_actions_t *file_actions, const posix_spawnattr_t *attrp,
-	char *const argv[], char *const envp[])
-{
-	PASS(posix_spawnp, , pid, file, file_actions, attrp, argv, envp);
-}
-
-EXPORT int system(const char *command)
-{
-	PASS(system, fail, command);
-}
-
-EXPORT FILE *popen(const char *command, const char *modes)
-{
-	PASS(popen, fail_null, command, modes);
-}
+/* An execl…() collects its words in its own frame, as libc's does. */
+#define EXECL(name, has_envp, call)                                           \
+	EXPORT int name(const char *path, const char *word, ...)              \
+	{                                                                     \
+		va_list ap;                                                   \
+		size_t n = 1;                                                 \
+                                                                              \
+		va_start(ap, word);                                           \
+		for (const char *w = word; w; n++)                            \
+			w = va_arg(ap, const char *);                         \
+		va_end(ap);                                                   \
+		char **argv = alloca(n * sizeof(char *));                     \
+		va_start(ap, word);                                           \
+		argv[0] = (char *)(uintptr_t)word;                            \
+		for (size_t i = 1; i < n; i++)                                \
+			argv[i] = va_arg(ap, char *);                         \
+		char *const *envp = has_envp ? va_arg(ap, char *const *) : 0; \
+		va_end(ap);                                                   \
+		(void)envp;                                                   \
+		return call;                                                  \
+	}
+EXECL(execl, 0, execv(path, argv))
+EXECL(execlp, 0, execvp(path, argv))
+EXECL(execle, 1, rh_state.mode == RH_MODE_INERT ? next_execve(path, argv, envp) : fail(EACCES))

@@ -42,15 +42,6 @@ bool rh_policy_marker(char *const *envp)
 	return false;
 }
 
-static size_t count_words(char *const *argv)
-{
-	size_t n = 0;
-
-	while (argv && argv[n])
-		n++;
-	return n;
-}
-
 /* The last place in @path where "/_actions/_temp_" stands, behind its first slash, or NULL. */
 static const char *find_temp(const char *path)
 {
@@ -81,26 +72,94 @@ static bool is_action_archive(const char *archive, const char *cwd)
 		strncmp(folder, cwd_folder, n) == 0 && equal(cwd_folder + n, STAGING);
 }
 
-static bool is_plugin_host(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return equal(slash ? slash + 1 : path, "Runner.PluginHost");
-}
-
 enum rh_verdict rh_policy_decide(const struct rh_policy *policy, const struct rh_exec *exec)
 {
-	size_t n = count_words(exec->argv);
+	size_t n = 0;
+
+	while (exec->argv && exec->argv[n])
+		n++;
+
 	const char *last = n > 0 ? exec->argv[n - 1] : NULL;
+	const char *slash = strrchr(exec->path, '/');
 
 	if (exec->marker && equal(last, policy->started_hook))
 		return RH_VERDICT_JOB_STARTED;
 	if (exec->marker && equal(last, policy->completed_hook))
 		return RH_VERDICT_JOB_COMPLETED;
-	if (is_plugin_host(exec->path) || equal(exec->path, policy->docker))
+	if (equal(slash ? slash + 1 : exec->path, "Runner.PluginHost") ||
+		equal(exec->path, policy->docker))
 		return RH_VERDICT_REFUSE;
 	if (!exec->marker && equal(exec->path, policy->tar) && n == 3 &&
 		equal(exec->argv[1], "-xzf") && is_action_archive(last, exec->cwd))
 		return RH_VERDICT_UNTAR;
 	return RH_VERDICT_RELAY;
+}
+
+/* Text about a process; in the constructor only. */
+#define WORKER     "Runner.Worker"
+#define SEPARATORS " :"
+
+/* Where the last component of the first @n bytes starts. */
+static size_t base_of(const char *path, size_t n)
+{
+	while (n > 0 && path[n - 1] != '/')
+		n--;
+	return n;
+}
+
+size_t rh_facts_root(const char *exe)
+{
+	size_t file = base_of(exe, strlen(exe));
+
+	if (exe[0] != '/' || file < 2 || strcmp(exe + file, WORKER) != 0)
+		return 0;
+
+	size_t bin = base_of(exe, file - 1);
+	size_t n = file - 1 - bin; /* of the directory's name */
+
+	if (n < 3 || memcmp(exe + bin, "bin", 3) != 0 || (n > 3 && exe[bin + 3] != '.'))
+		return 0;
+	return bin > 1 ? bin - 1 : bin;
+}
+
+static bool is_ours(const char *word, size_t n)
+{
+	word += base_of(word, n);
+	return strncmp(word, RH_PRELOAD_NAME, sizeof(RH_PRELOAD_NAME) - 1) == 0 &&
+		strcspn(word, SEPARATORS) == sizeof(RH_PRELOAD_NAME) - 1;
+}
+
+const char *rh_facts_word(const char *preload, size_t *ret_size)
+{
+	for (const char *word = preload; *(word += strspn(word, SEPARATORS));) {
+		size_t n = strcspn(word, SEPARATORS);
+
+		if (word[0] == '/' && is_ours(word, n)) {
+			*ret_size = n;
+			return word;
+		}
+		word += n;
+	}
+	return NULL;
+}
+
+bool rh_facts_without(const char *preload, char *ret_rest, size_t size)
+{
+	size_t used = 0;
+
+	if (size < strlen(preload) + 1)
+		return false;
+	for (const char *word = preload; *(word += strspn(word, SEPARATORS));) {
+		size_t n = strcspn(word, SEPARATORS);
+
+		if (!is_ours(word, n)) {
+			if (used > 0)
+				ret_rest[used++] = ':';
+			memcpy(ret_rest + used, word, n);
+			used += n;
+		}
+		word += n;
+	}
+	ret_rest[used] = '\0';
+	return true;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What becomes of one exec of the runner's Worker (policy.c): a function of the exec and of what
- * was found out when the Worker started. And what is said about a process by its executable and
- * its LD_PRELOAD (facts.c). All of it is pure.
+ * What becomes of one exec of the runner's Worker: a function of the exec and of what was found out
+ * when the Worker started. And what is said about a process by its executable and its LD_PRELOAD.
+ * All of it is pure: stack and constants only, fit for a vfork child.
  */
 
 #include <stdbool.h>
@@ -21,10 +21,8 @@ enum rh_verdict {
 
 /* Facts of the Worker's start. Each may be NULL: then nothing is recognised by it. */
 struct rh_policy {
-	const char *started_hook;
-	const char *completed_hook;
-	const char *tar; /* as the Worker finds it by its own PATH */
-	const char *docker; /* likewise */
+	const char *started_hook, *completed_hook;
+	const char *tar, *docker; /* as the Worker finds them by its own PATH */
 };
 
 struct rh_exec {
@@ -34,20 +32,14 @@ struct rh_exec {
 	bool marker; /* rh_policy_marker() of its environment */
 };
 
-/**
- * rh_policy_marker() - whether an environment is that of a step or hook
- *
- * The Worker puts its runtime context into those after a job's own variables, so that no job can
- * leave it out; its own helpers (tar, docker, hashFiles) lack it.
- * Context: vfork child. Source: actions/runner 2.336.0, Handlers/ScriptHandler.cs.
+/*
+ * Whether an environment is that of a step or hook: the Worker puts its runtime context into those
+ * after a job's own variables, so that no job can leave it out; its own helpers (tar, docker,
+ * hashFiles) lack it. Source: actions/runner 2.336.0, Handlers/ScriptHandler.cs.
  */
 bool rh_policy_marker(char *const *envp);
 
-/**
- * rh_policy_decide() - find the row that fits
- *
- * Context: vfork child; stack and constants only.
- */
+/* Finds the row that fits. */
 enum rh_verdict rh_policy_decide(const struct rh_policy *policy, const struct rh_exec *exec);
 
 /* The names of the marker, ended by NULL: the constructor takes them out of the Worker's own. */
@@ -55,25 +47,14 @@ extern const char *const rh_policy_marker_names[] __attribute__((visibility("hid
 
 #define RH_PRELOAD_NAME "librunnerhub-preload.so"
 
-/**
- * rh_facts_root() - length of <root> if @exe is <root>/bin/Runner.Worker or <root>/bin.…/…
- *
- * An update of the runner turns bin into a link to bin.<version>. Return: 0 if it is not.
- */
+/* The length of <root> if @exe is <root>/bin/Runner.Worker or <root>/bin.…/… (to which an update
+ * of the runner makes bin a link); else 0. */
 size_t rh_facts_root(const char *exe);
 
-/**
- * rh_facts_word() - the first word of LD_PRELOAD that names this library by an absolute path
- * @ret_size: of the word
- *
- * Words are parted by blanks and colons (ld.so(8)). Return: where it starts, or NULL.
- */
+/* The first word of LD_PRELOAD (parted by blanks and colons, ld.so(8)) that names this library by
+ * an absolute path, and its size; or NULL. */
 const char *rh_facts_word(const char *preload, size_t *ret_size);
 
-/**
- * rh_facts_without() - copy LD_PRELOAD without the words that name this library
- * @size: of @ret_rest, which needs at most strlen(preload) + 1 bytes
- *
- * Other words keep their order, parted by colons. Return: whether it fitted.
- */
+/* Copies LD_PRELOAD without the words that name this library, in their order, parted by colons.
+ * @ret_rest needs at most strlen(preload) + 1 bytes. Return: whether it fitted. */
 bool rh_facts_without(const char *preload, char *ret_rest, size_t size);

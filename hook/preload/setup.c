@@ -2,14 +2,10 @@
 
 /*
  * The constructor: finds out whether this process is a Worker and, if so, everything that is
- * needed later, while nothing of the Worker has run yet. Its environment is put right here:
- *
- *   LD_PRELOAD   loses this library, or each child of a child would be interposed
- *   PATH         gains the stubs at its end: the Worker looks for a shell on the host
- *   marker names are taken out, so that the Worker's own helpers lack them
- *
- * .NET copies the environment after that. Settings that cannot be used close the process: every
- * exec of it fails, nothing runs on the host.
+ * needed later, while nothing of the Worker has run yet, and puts its environment right before .NET
+ * copies it: LD_PRELOAD loses this library, PATH gains the stubs at its end (the Worker looks for a
+ * shell on the host), marker names are taken out, so that the Worker's own helpers lack them.
+ * Settings that cannot be used close the process: every exec fails, nothing runs on the host.
  */
 
 #include <dlfcn.h>
@@ -29,10 +25,8 @@
 
 struct rh_state rh_state;
 
-/*
- * From glibc 2.34 on dlsym is in libc, and would be asked for by that version's name. Before, it
- * is in libdl, which a small program may not have: weak, and who finds NULL does without.
- */
+/* In glibc 2.34 dlsym moved from libdl, which a small program may not have, to libc: asked for by
+ * its old name, and weak. */
 #if defined(__x86_64__)
 __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 #elif defined(__aarch64__)
@@ -40,14 +34,7 @@ __asm__(".symver dlsym, dlsym@GLIBC_2.17");
 #endif
 #pragma weak dlsym
 
-static void resolve(void *to, const char *name)
-{
-	void *found = &dlsym != NULL ? dlsym(RTLD_NEXT, name) : NULL;
-
-	memcpy(to, &found, sizeof(found));
-}
-
-#define RESOLVE(name) resolve(&state->next.name, #name);
+#define RESOLVE(name) *(void **)&state->next.name = &dlsym ? dlsym(RTLD_NEXT, #name) : NULL;
 
 /* Keeps "a/b", or "a" if there is no @b. NULL if it does not fit. */
 static char *keep(struct rh_state *state, const char *a, size_t a_size, const char *b)
@@ -59,11 +46,9 @@ static char *keep(struct rh_state *state, const char *a, size_t a_size, const ch
 	if (a_size + b_size + 1 > left)
 		return NULL;
 	memcpy(at, a, a_size);
-	if (b) {
-		at[a_size] = '/';
-		memcpy(at + a_size + 1, b, b_size - 1);
-	}
-	at[a_size + b_size] = '\0';
+	at[a_size] = '\0';
+	if (b)
+		(void)strcat(strcat(at, "/"), b);
 	state->text_used += a_size + b_size + 1;
 	return at;
 }
@@ -94,22 +79,46 @@ static const char *find_program(struct rh_state *state, const char *path, const 
 	return NULL;
 }
 
-/*
- * A hook counts only if a job could not have written it: outside the runner's directory, and not
- * writable for the runner's user (which says nothing about root).
- */
+/* A hook counts only if a job could not have written it: outside the runner's directory, and not
+ * writable for the runner's user (which says nothing about root). */
 static const char *find_hook(struct rh_state *state, const char *variable, const char *root)
 {
 	const char *path = getenv(variable);
 	size_t n = strlen(root);
 
-	if (!path || path[0] != '/' || !is_file(path))
-		return NULL;
-	if (strncmp(path, root, n) == 0 && path[n] == '/')
-		return NULL;
-	if (geteuid() != 0 && access(path, W_OK) == 0)
+	if (!path || path[0] != '/' || !is_file(path) ||
+		(strncmp(path, root, n) == 0 && path[n] == '/') ||
+		(geteuid() != 0 && access(path, W_OK) == 0))
 		return NULL;
 	return keep(state, path, strlen(path), NULL);
+}
+
+/* The work directory by both of its names. The Worker takes it from .runner, which config.sh has
+ * written. A text with escapes is none that can be compared. */
+static bool find_work(struct rh_state *state, const char *root, size_t root_size)
+{
+	char text[8192] = "", name[RH_GUARD_NAME];
+	const char *settings = keep(state, root, root_size, ".runner");
+	int fd = settings ? open(settings, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	char *folder = strstr(text, "\"workFolder\"");
+
+	(void)close(fd);
+	folder = folder ? strchr(folder + 12, '"') : NULL;
+	folder = folder ? folder + 1 : strcpy(text, "_work");
+	for (n = (ssize_t)strcspn(folder, "\""); n > 1 && folder[n - 1] == '/'; n--)
+		;
+	folder[n] = '\0';
+	state->work = folder[0] == '/' ? keep(state, folder, (size_t)n, NULL)
+				       : keep(state, root, root_size, folder);
+	if (!state->work || strchr(folder, '\\'))
+		return false;
+	fd = open(state->work, O_PATH | O_CLOEXEC);
+	rh_guard_name(fd < 0 ? 0 : fd, name);
+	n = fd < 0 ? -1 : readlink(name, text, sizeof(text));
+	(void)close(fd);
+	state->real_work = n < 0 ? state->work : keep(state, text, (size_t)n, NULL);
+	return state->real_work != NULL;
 }
 
 static bool set_environment(struct rh_state *state, const char *preload, const char *stubs)
@@ -119,19 +128,13 @@ static bool set_environment(struct rh_state *state, const char *preload, const c
 	char *rest = state->text + state->text_used;
 
 	/* Both values are built behind what is kept; setenv() copies them. */
-	if (!rh_facts_without(preload, rest, (size_t)(end - rest)))
-		return false;
-	if ((rest[0] ? setenv("LD_PRELOAD", rest, 1) : unsetenv("LD_PRELOAD")) != 0)
+	if (!rh_facts_without(preload, rest, (size_t)(end - rest)) ||
+		(rest[0] ? setenv("LD_PRELOAD", rest, 1) : unsetenv("LD_PRELOAD")) != 0)
 		return false;
 	if (path && path[0]) {
-		size_t n = strlen(path);
-
-		if (n + strlen(stubs) + 2 > (size_t)(end - rest))
+		if (strlen(path) + strlen(stubs) + 2 > (size_t)(end - rest))
 			return false;
-		memcpy(rest, path, n);
-		rest[n] = ':';
-		memcpy(rest + n + 1, stubs, strlen(stubs) + 1);
-		stubs = rest;
+		stubs = strcat(strcat(strcpy(rest, path), ":"), stubs);
 	}
 	if (setenv("PATH", stubs, 1) != 0)
 		return false;
@@ -140,10 +143,8 @@ static bool set_environment(struct rh_state *state, const char *preload, const c
 	return true;
 }
 
-/*
- * Says to the broker that a job is coming, and the kernel attaches who says it. One packet, without
- * waiting: it is lost without harm, as where the path is longer than an address may be.
- */
+/* Says to the broker that a job is coming, and the kernel attaches who says it. One packet, without
+ * waiting: it is lost without harm, as where the path is longer than an address may be. */
 static void announce(const char *path)
 {
 	const struct rh_wire_header header = {
@@ -154,8 +155,6 @@ static void announce(const char *path)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return;
 	if (strlen(path) < sizeof(address.sun_path)) {
 		memcpy(address.sun_path, path, strlen(path) + 1);
 		if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
@@ -184,7 +183,7 @@ static enum rh_mode arm(struct rh_state *state, const char *exe, size_t root_siz
 	const char *broker = keep(state, word, libexec_size, RH_LIBEXEC_RUN "/" RH_BROKER_SOCKET);
 	const char *stubs = keep(state, word, libexec_size, RH_LIBEXEC_STUBS);
 	const char *root = keep(state, exe, root_size, NULL);
-	bool complete = broker && stubs && root;
+	bool complete = broker && stubs && root && find_work(state, exe, root_size);
 
 	for (size_t i = 0; i < RH_VERDICTS; i++) {
 		state->verbs[i] = keep(state, word, libexec_size, verbs[i]);
@@ -211,15 +210,12 @@ __attribute__((constructor)) static void setup(void)
 	char exe[PATH_MAX];
 	int saved_errno = errno;
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	/* Without /proc only the name it was started by is left. */
+	const char *name = n < 0 ? (const char *)getauxval(AT_EXECFN) : NULL;
 
-	if (n < 0) {
-		/* Without /proc only the name it was started by is left. */
-		const char *name = (const char *)getauxval(AT_EXECFN);
-
-		n = name ? (ssize_t)strnlen(name, sizeof(exe) - 1) : 0;
-		memcpy(exe, name ? name : "", (size_t)n);
-	}
-	exe[n] = '\0';
+	if (name)
+		memcpy(exe, name, (size_t)(n = (ssize_t)strnlen(name, sizeof(exe) - 1)));
+	exe[n < 0 ? 0 : n] = '\0';
 
 	size_t root_size = rh_facts_root(exe);
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/*
- * Everything the library knows. Written by the constructor, then protected: it starts at a page and
- * fills pages, whatever their size.
- */
+/* Everything the library knows. Written by the constructor, then protected: it starts at a page and
+ * fills pages, whatever their size. */
 
+#include <dirent.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -26,9 +25,11 @@ enum rh_mode {
 };
 
 /* The next definitions behind ours; NULL where there is none. */
-#define RH_ORIGINALS(X) \
-	X(execve)       \
-	X(execv) X(execvp) X(execvpe) X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen)
+/* clang-format off */
+#define RH_ORIGINALS(X)                                                                          \
+	X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) \
+	X(popen) X(opendir)
+/* clang-format on */
 #define RH_ORIGINAL_FIELD(name) __typeof__(name) *name;
 
 struct rh_originals {
@@ -40,8 +41,14 @@ struct rh_state {
 	struct rh_originals next;
 	struct rh_policy policy;
 	const char *verbs[RH_VERDICTS]; /* what is executed instead */
+	const char *work; /* the runner's work directory, as the Worker names it */
+	const char *real_work; /* and as the kernel does */
 	size_t text_used;
 	char text[RH_STATE_TEXT];
 };
+
+/* "/proc/self/fd/N", by which the kernel says where a descriptor is. Stack only. */
+#define RH_GUARD_NAME 32
+void rh_guard_name(int fd, char ret_name[RH_GUARD_NAME]) __attribute__((visibility("hidden")));
 
 extern struct rh_state rh_state __attribute__((visibility("hidden")));

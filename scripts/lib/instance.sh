@@ -107,6 +107,7 @@ instance_runner() {
     fi
     # Complete before .env is touched: a run that is killed in between still puts it back.
     printf '%s' "$runner_root" >"$keep.new/root"
+    printf '%s' "$runner_work" >"$keep.new/work"
     mv "$keep.new" "$keep"
     runner_wire "$instance/libexec" "$instance/etc/runners.d"
 }
@@ -117,6 +118,7 @@ instance_unwire() {
     for keep in "$1"/env.*; do
         [ -f "$keep/root" ] || continue
         root=$(cat "$keep/root")
+        work_uncover "$(cat "$keep/work")"
         if [ ! -d "$root" ]; then
             say "$root is gone; its .env cannot be put back"
         elif [ -e "$keep/env" ]; then

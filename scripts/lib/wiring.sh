@@ -118,6 +118,14 @@ runner_owner() {
     done
 }
 
+# work_uncover WORK: takes off what a broker that is gone has left on _temp
+work_uncover() {
+    local temp=$1/_temp
+    while findmnt -n -o OPTIONS --mountpoint "$temp" 2>/dev/null | grep -q nosymfollow; do
+        umount -l "$temp" || return 1
+    done
+}
+
 yaml_quote() {
     printf "'%s'" "${1//\'/\'\'}"
 }
@@ -194,6 +202,7 @@ runner_unwire() {
     local file started="" completed="" text
     file=$(registration_of "$1" "$runner_root")
     if [ -n "$file" ]; then
+        work_uncover "$(registration_get "$file" work)"
         started=$(registration_get "$file" started_hook)
         completed=$(registration_get "$file" completed_hook)
     fi

@@ -160,6 +160,13 @@ void rh_jobs_adopt(struct rh_jobs *jobs, const struct rh_store_open *open)
 {
 	for (size_t i = 0; i < open->n_jobs; i++)
 		adopt(jobs, &open->jobs[i]);
+	/* What a broker that was killed has left covered. */
+	for (size_t i = 0; i < jobs->options.config->n_runners; i++) {
+		const struct rh_runner *runner = &jobs->options.config->runners[i];
+
+		if (!rh_job_of_runner(jobs, runner->name, NULL))
+			rh_jobs_retire(jobs, runner);
+	}
 }
 
 bool rh_jobs_wants(void *arg, const struct rh_id *id, struct rh_container *container)

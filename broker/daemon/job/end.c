@@ -146,6 +146,8 @@ void rh_job_on_worker_gone(struct rh_job *job)
 			rh_peer_close(peer);
 		rh_job_end(job, RH_JOB_ABANDONED, "its Worker went away without a completed hook");
 	}
+	if (job->attached)
+		rh_jobs_retire(job->all, job->runner);
 	rh_job_maybe_free(job);
 }
 

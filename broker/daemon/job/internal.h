@@ -117,6 +117,9 @@ void rh_job_on_worker_gone(struct rh_job *job);
 /* Its container is gone; the job goes on without, each step refused with @reason. */
 void rh_job_lose_container(struct rh_job *job, const char *reason);
 
+/* retire.c */
+void rh_jobs_retire(struct rh_jobs *jobs, const struct rh_runner *runner);
+
 /* host_hook.c */
 enum rh_host_hook { RH_HOST_HOOK_STARTED, RH_HOST_HOOK_COMPLETED };
 const char *rh_host_hook_of(const struct rh_job *job, enum rh_host_hook which);

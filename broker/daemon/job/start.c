@@ -155,6 +155,8 @@ static void lease(struct rh_job *job)
 		.runner_gid = job->runner->gid,
 		.id_map_base = job->config->id_map_base,
 		.worker_started_ms = rh_proc_start_wall_ms(job->worker_start),
+		.worker_pid = job->worker_pid,
+		.worker_start = job->worker_start,
 	};
 
 	step_ids(job, &attach.step_uid, &attach.step_gid);

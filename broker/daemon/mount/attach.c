@@ -25,7 +25,7 @@
 
 struct job {
 	const struct rh_mount_attach *attach;
-	const struct rh_home *home;
+	const struct rh_attach_tools *tools;
 	struct rh_ledger ledger;
 	struct rh_source_set set;
 	struct rh_plan plan;
@@ -63,7 +63,7 @@ static int find_container(struct job *job, struct rh_err *err)
 	char path[PATH_MAX];
 	int n = snprintf(path, sizeof(path), "%s/socket", job->attach->state_dir);
 
-	job->ns_fd = rh_inside_open(job->home, job->attach->container_pid, &root_fd);
+	job->ns_fd = rh_inside_open(job->tools->home, job->attach->container_pid, &root_fd);
 	if (job->ns_fd == -ESRCH)
 		return rh_err_set(err, -ESRCH, "the container is gone");
 	if (job->ns_fd == -EXDEV)
@@ -114,7 +114,7 @@ static int make_plan(struct job *job, struct rh_err *err)
 	return rh_trace(rh_plan_make(attach, &names, &job->plan, err));
 }
 
-static int get_id_map(struct job *job, struct rh_idmaps *maps, struct rh_err *err)
+static int get_id_map(struct job *job, struct rh_err *err)
 {
 	const struct rh_idmap_key key = {
 		.runner_uid = job->attach->runner_uid,
@@ -127,7 +127,7 @@ static int get_id_map(struct job *job, struct rh_idmaps *maps, struct rh_err *er
 	job->result.id_mapped = rh_idmap_is_needed(&key);
 	if (!job->result.id_mapped)
 		return 0;
-	return rh_trace(rh_idmaps_get(maps, &key, &job->set.userns_fd, err));
+	return rh_trace(rh_idmaps_get(job->tools->maps, &key, &job->set.userns_fd, err));
 }
 
 static int clear_temp(struct job *job, struct rh_err *err)
@@ -160,11 +160,26 @@ static int clone_sources(struct job *job, struct rh_err *err)
 	}
 	if (job->plan.tools_kind == RH_PLAN_TOOLS_NONE)
 		return 0;
-	job->tools_fd = rh_overlay_tools(&job->set, job->attach, &job->plan, job->home, err);
+	job->tools_fd = rh_overlay_tools(&job->set, job->attach, &job->plan, job->tools->home, err);
 	return job->tools_fd < 0 ? rh_trace(job->tools_fd) : 0;
 }
 
-static int prepare(struct job *job, struct rh_idmaps *maps, struct rh_err *err)
+static int cover_temp(struct job *job, struct rh_err *err)
+{
+	const struct rh_mount_attach *attach = job->attach;
+	_cleanup_(rh_closep) int fd = rh_ledger_ensure(&job->ledger, "_temp");
+	int r = fd < 0 ? fd
+		       : rh_view_put(job->tools->views, job->tools->home, attach->work, fd,
+				 attach->worker_pid, attach->worker_start);
+
+	if (r < 0)
+		return rh_err_set(err, r, "cannot cover %.300s/_temp where the runner sees it: %s",
+			attach->work, strerror(-r));
+	job->result.no_follow = r > 0;
+	return 0;
+}
+
+static int prepare(struct job *job, struct rh_err *err)
 {
 	const struct rh_mount_attach *attach = job->attach;
 	int r = make_plan(job, err);
@@ -172,7 +187,7 @@ static int prepare(struct job *job, struct rh_idmaps *maps, struct rh_err *err)
 	if (r == 0)
 		r = find_container(job, err);
 	if (r == 0)
-		r = get_id_map(job, maps, err);
+		r = get_id_map(job, err);
 	if (r == 0)
 		r = rh_ledger_open(
 			attach->work, attach->runner_uid, attach->runner_gid, &job->ledger, err);
@@ -180,6 +195,11 @@ static int prepare(struct job *job, struct rh_idmaps *maps, struct rh_err *err)
 		return rh_trace(r);
 	job->set.ledger = &job->ledger;
 	job->set.root = attach->root;
+	r = rh_view_drop(job->tools->views, job->tools->home, attach->work);
+	if (r == 0)
+		r = rh_workspace_close(&job->ledger);
+	if (r < 0)
+		return rh_err_set(err, r, "work directory %.300s: %s", attach->work, strerror(-r));
 	r = rh_workspace_prepare(&job->ledger, attach->repo,
 		job->plan.workspace + strlen(attach->repo) + 1, &job->result.swapped_workspace,
 		err);
@@ -187,7 +207,9 @@ static int prepare(struct job *job, struct rh_idmaps *maps, struct rh_err *err)
 		return rh_trace(r);
 	job->marked = true;
 	r = clear_temp(job, err);
-	return r < 0 ? rh_trace(r) : rh_trace(clone_sources(job, err));
+	if (r == 0)
+		r = clone_sources(job, err);
+	return r < 0 ? rh_trace(r) : rh_trace(cover_temp(job, err));
 }
 
 /* From where on directories on the way to a mount point belong to the step. */
@@ -290,13 +312,12 @@ static int visit(const struct job *job, struct rh_inside *inside, struct rh_err 
 	return 0;
 }
 
-int rh_attach_run(const struct rh_home *home, struct rh_idmaps *maps,
-	const struct rh_mount_attach *attach, struct rh_mount_result *ret_result,
-	struct rh_err *err)
+int rh_attach_run(const struct rh_attach_tools *tools, const struct rh_mount_attach *attach,
+	struct rh_mount_result *ret_result, struct rh_err *err)
 {
 	_cleanup_(close_job) struct job job = {
 		.attach = attach,
-		.home = home,
+		.tools = tools,
 		.ledger = RH_LEDGER_INIT,
 		.set = {.root_fd = -1, .userns_fd = -1},
 		.mount_fds = {-1, -1, -1, -1, -1, -1, -1, -1},
@@ -304,19 +325,39 @@ int rh_attach_run(const struct rh_home *home, struct rh_idmaps *maps,
 		.ns_fd = -1,
 	};
 	struct rh_inside inside = {.root_fd = -1, .uid = attach->step_uid, .gid = attach->step_gid};
-	int r = prepare(&job, maps, err);
+	int r = prepare(&job, err);
 
 	if (r == 0) {
 		r = visit(&job, &inside, err);
 		rh_inside_deinit(&inside);
-		if (rh_home_return(home) < 0)
+		if (rh_home_return(tools->home) < 0)
 			_exit(1); /* in a strange namespace nothing else may be done */
 	}
+	if (r < 0 && job.result.no_follow)
+		(void)rh_view_drop(tools->views, tools->home, attach->work);
 	if (r < 0 && job.marked)
 		rh_workspace_unmark(&job.ledger, attach->repo);
 	if (r == 0)
 		*ret_result = job.result;
 	return rh_trace(r);
+}
+
+/* A view on _temp is the Worker's still; what lies below it is swapped when that is gone. */
+static int clear_temp_after(
+	const struct rh_ledger *ledger, uint32_t id_map_base, struct rh_err *err)
+{
+	_cleanup_(rh_closep) int fd = rh_sys_openat2(ledger->work_fd, "_temp",
+		O_PATH | O_DIRECTORY | O_NOFOLLOW, RH_BENEATH | RESOLVE_NO_XDEV);
+	int r = fd;
+
+	if (fd == -ENOENT || fd == -EXDEV)
+		return 0;
+	if (fd >= 0)
+		r = rh_temp_clear_range(ledger, fd, id_map_base);
+	if (r < 0)
+		return rh_err_set(err, r, "cannot clear files of other ids from %.300s/_temp: %s",
+			ledger->work, strerror(-r));
+	return 0;
 }
 
 int rh_release_run(const struct rh_mount_release *release, struct rh_mount_result *ret_result,
@@ -331,19 +372,42 @@ int rh_release_run(const struct rh_mount_release *release, struct rh_mount_resul
 	if (r < 0)
 		return rh_trace(r);
 	r = rh_workspace_release(&ledger, release->repo, release->scrub_workspace, err);
-	if (r == 0) {
-		_cleanup_(rh_closep) int fd = rh_sys_openat2(
-			ledger.work_fd, "_temp", O_PATH | O_DIRECTORY | O_NOFOLLOW, RH_BENEATH);
-
-		r = fd == -ENOENT ? 0 : fd;
-		if (fd >= 0)
-			r = rh_temp_clear_range(&ledger, fd, release->id_map_base);
-		if (r < 0)
-			rh_err_set(err, r, "cannot clear files of other ids from %.300s/_temp: %s",
-				release->work, strerror(-r));
-	}
+	if (r == 0)
+		r = clear_temp_after(&ledger, release->id_map_base, err);
 	rh_ledger_close(&ledger);
 	if (r == 0)
 		*ret_result = (struct rh_mount_result){0};
+	return rh_trace(r);
+}
+
+static bool had_job(const char *work)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int n = snprintf(
+		path, sizeof(path), "%s/" RH_LEDGER_DIR "/" RH_WORKSPACE_TEMP_MARKER, work);
+
+	return n > 0 && (size_t)n < sizeof(path) && lstat(path, &st) == 0;
+}
+
+int rh_retire_run(const struct rh_attach_tools *tools, const struct rh_mount_retire *retire,
+	struct rh_err *err)
+{
+	struct rh_ledger ledger = RH_LEDGER_INIT;
+	int r = 0;
+
+	if (rh_view_in_use(retire->root))
+		return 0; /* the next one's attach puts things right */
+	r = rh_view_drop(tools->views, tools->home, retire->work);
+	if (r < 0)
+		return rh_err_set(
+			err, r, "cannot uncover %.300s/_temp: %s", retire->work, strerror(-r));
+	if (!had_job(retire->work))
+		return 0;
+	r = rh_ledger_open(retire->work, retire->runner_uid, retire->runner_gid, &ledger, err);
+	if (r < 0)
+		return rh_trace(r);
+	r = rh_workspace_retire_temp(&ledger, err);
+	rh_ledger_close(&ledger);
 	return rh_trace(r);
 }

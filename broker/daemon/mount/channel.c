@@ -28,6 +28,7 @@ static void finish(struct rh_mount_channel *channel, const struct rh_mount_reply
 		.swapped_workspace = reply->swapped_workspace,
 		.n_temp_leftovers = reply->n_temp_leftovers,
 		.id_mapped = reply->id_mapped,
+		.no_follow = reply->no_follow,
 	};
 	struct rh_err err;
 

@@ -33,6 +33,7 @@ struct helper {
 	int fd;
 	struct rh_home home;
 	struct rh_idmaps maps;
+	struct rh_views views;
 	uint64_t seq; /* of the request at hand */
 	int64_t began_ms;
 	int64_t told_ms;
@@ -80,6 +81,8 @@ static const char *what_of(const struct rh_mount_request *request)
 		return request->attach.work;
 	case RH_MOUNT_RELEASE:
 		return request->release.work;
+	case RH_MOUNT_RETIRE:
+		return request->retire.work;
 	default:
 		return request->dir.parent;
 	}
@@ -89,15 +92,20 @@ static int do_request(struct helper *helper, const struct rh_mount_request *requ
 	struct rh_mount_reply *reply, struct rh_err *err)
 {
 	struct rh_tree_count count = {.on_progress = on_progress, .arg = helper};
+	const struct rh_attach_tools tools = {
+		.home = &helper->home, .maps = &helper->maps, .views = &helper->views};
 	struct rh_mount_result result = {0};
 	int r = 0;
 
 	switch (request->op) {
 	case RH_MOUNT_ATTACH:
-		r = rh_attach_run(&helper->home, &helper->maps, &request->attach, &result, err);
+		r = rh_attach_run(&tools, &request->attach, &result, err);
 		break;
 	case RH_MOUNT_RELEASE:
 		r = rh_release_run(&request->release, &result, err);
+		break;
+	case RH_MOUNT_RETIRE:
+		r = rh_retire_run(&tools, &request->retire, err);
 		break;
 	case RH_MOUNT_MAKE_DIR:
 		r = rh_sweep_make(request->dir.parent, request->dir.name);
@@ -117,6 +125,7 @@ static int do_request(struct helper *helper, const struct rh_mount_request *requ
 	reply->swapped_workspace = result.swapped_workspace;
 	reply->n_temp_leftovers = result.n_temp_leftovers;
 	reply->id_mapped = result.id_mapped;
+	reply->no_follow = result.no_follow;
 	reply->bytes = count.bytes;
 	reply->n_files = count.n_files;
 	return rh_trace(r);

@@ -146,6 +146,14 @@ int rh_mounter_release(struct rh_mounter *mounter, const struct rh_mount_release
 	return rh_trace(submit(mounter, &request, cb, NULL, arg));
 }
 
+int rh_mounter_retire(struct rh_mounter *mounter, const struct rh_mount_retire *retire,
+	rh_mount_done_fn cb, void *arg)
+{
+	struct rh_mount_request request = {.op = RH_MOUNT_RETIRE, .retire = *retire};
+
+	return rh_trace(submit(mounter, &request, cb, NULL, arg));
+}
+
 int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swept_fn cb, void *arg)
 {
 	struct rh_mount_request request = {.op = RH_MOUNT_SWEEP, .dir = {.parent = work}};

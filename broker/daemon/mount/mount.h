@@ -25,6 +25,11 @@
  * never scrubbed: it is swapped for a fresh one (with an empty <repo>/<repo>) before anything is
  * mounted; one without a marker is kept as it is. Entries of _temp that are older than the Worker
  * are moved to the trash too. Release leaves an empty <repo>/<repo> as well.
+ *
+ * The Worker writes and reads in _temp by path, where its job can plant links: from attach to
+ * retire _temp is covered, in the Worker's mount namespace, by a view of itself that follows none
+ * (view.h). The Worker's own directories are closed to other users of the host, so that a
+ * set-user-id file of a job is of no use to any of them.
  */
 
 #include <stdbool.h>
@@ -56,6 +61,8 @@ struct rh_mount_attach {
 	gid_t step_gid;
 	uint32_t id_map_base;
 	int64_t worker_started_ms; /* wall clock */
+	pid_t worker_pid; /* whose view of _temp is guarded; 0: nobody's */
+	uint64_t worker_start; /* clock ticks after boot, against a reused pid */
 };
 
 struct rh_mount_release {
@@ -67,11 +74,19 @@ struct rh_mount_release {
 	bool scrub_workspace;
 };
 
+struct rh_mount_retire {
+	const char *root;
+	const char *work;
+	uid_t runner_uid;
+	gid_t runner_gid;
+};
+
 /* What was found and done, for the job's record. */
 struct rh_mount_result {
 	bool swapped_workspace; /* it had not been scrubbed */
 	uint32_t n_temp_leftovers;
 	bool id_mapped;
+	bool no_follow; /* the Worker follows no link in _temp */
 };
 
 typedef void (*rh_mount_done_fn)(
@@ -103,6 +118,12 @@ int rh_mounter_attach(struct rh_mounter *mounter, const struct rh_mount_attach *
 	rh_mount_done_fn cb, void *arg);
 /* Moves the workspace to the trash, removes files of the id range from _temp, drops the marker. */
 int rh_mounter_release(struct rh_mounter *mounter, const struct rh_mount_release *release,
+	rh_mount_done_fn cb, void *arg);
+/*
+ * Once its Worker is gone: uncovers _temp and swaps it for a fresh one, whatever was done to it, if
+ * a job had it. Does nothing while any Worker of that runner lives. @cb may be NULL.
+ */
+int rh_mounter_retire(struct rh_mounter *mounter, const struct rh_mount_retire *retire,
 	rh_mount_done_fn cb, void *arg);
 /* Deletes <work>/_runnerhub/trash/… in the background; @cb may be NULL. */
 int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swept_fn cb, void *arg);

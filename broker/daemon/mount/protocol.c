@@ -28,7 +28,8 @@ struct head {
 	uint32_t step_gid;
 	uint32_t id_map_base;
 	uint32_t scrub_workspace;
-	uint32_t reserved;
+	int32_t worker_pid;
+	uint64_t worker_start;
 };
 
 #define AT(member) offsetof(struct rh_mount_request, member)
@@ -44,6 +45,7 @@ static const struct {
 		{AT(attach.root), AT(attach.work), AT(attach.repo), AT(attach.workspace),
 			AT(attach.tool_cache), AT(attach.state_dir)}},
 	[RH_MOUNT_RELEASE] = {2, 0, RH_MOUNT_HELPER_FAST, {AT(release.work), AT(release.repo)}},
+	[RH_MOUNT_RETIRE] = {2, 0, RH_MOUNT_HELPER_FAST, {AT(retire.root), AT(retire.work)}},
 	[RH_MOUNT_MAKE_DIR] = {2, 0, RH_MOUNT_HELPER_FAST, {AT(dir.parent), AT(dir.name)}},
 	[RH_MOUNT_SWEEP] = {1, 0, RH_MOUNT_HELPER_SWEEP, {AT(dir.parent)}},
 	[RH_MOUNT_REMOVE_TREE] = {2, 0, RH_MOUNT_HELPER_SWEEP, {AT(dir.parent), AT(dir.name)}},
@@ -80,11 +82,16 @@ static void numbers_to_head(const struct rh_mount_request *request, struct head 
 		head->step_uid = attach->step_uid;
 		head->step_gid = attach->step_gid;
 		head->id_map_base = attach->id_map_base;
+		head->worker_pid = attach->worker_pid;
+		head->worker_start = attach->worker_start;
 	} else if (request->op == RH_MOUNT_RELEASE) {
 		head->runner_uid = release->runner_uid;
 		head->runner_gid = release->runner_gid;
 		head->id_map_base = release->id_map_base;
 		head->scrub_workspace = release->scrub_workspace;
+	} else if (request->op == RH_MOUNT_RETIRE) {
+		head->runner_uid = request->retire.runner_uid;
+		head->runner_gid = request->retire.runner_gid;
 	}
 }
 
@@ -99,6 +106,8 @@ static void numbers_from_head(const struct head *head, struct rh_mount_request *
 			.step_uid = head->step_uid,
 			.step_gid = head->step_gid,
 			.id_map_base = head->id_map_base,
+			.worker_pid = head->worker_pid,
+			.worker_start = head->worker_start,
 		};
 	} else if (request->op == RH_MOUNT_RELEASE) {
 		request->release = (struct rh_mount_release){
@@ -106,6 +115,11 @@ static void numbers_from_head(const struct head *head, struct rh_mount_request *
 			.runner_gid = head->runner_gid,
 			.id_map_base = head->id_map_base,
 			.scrub_workspace = head->scrub_workspace != 0,
+		};
+	} else if (request->op == RH_MOUNT_RETIRE) {
+		request->retire = (struct rh_mount_retire){
+			.runner_uid = head->runner_uid,
+			.runner_gid = head->runner_gid,
 		};
 	}
 }
@@ -154,7 +168,7 @@ int rh_mount_request_decode(const uint8_t *buf, size_t size, struct rh_mount_req
 	if (size < sizeof(head) || size > RH_MOUNT_PACKET_MAX)
 		return rh_origin(-EBADMSG);
 	memcpy(&head, buf, sizeof(head));
-	if (head.magic != MAGIC || head.op == 0 || head.op >= RH_MOUNT_OPS || head.reserved != 0 ||
+	if (head.magic != MAGIC || head.op == 0 || head.op >= RH_MOUNT_OPS ||
 		head.n_strings != shapes[head.op].n_strings || head.scrub_workspace > 1)
 		return rh_origin(-EBADMSG);
 	request.op = head.op;
@@ -192,7 +206,7 @@ int rh_mount_reply_decode(const uint8_t *buf, size_t size, struct rh_mount_reply
 	memcpy(&reply, buf, sizeof(reply));
 	if (reply.magic != MAGIC || reply.r > 0 || reply.r < -4095 ||
 		reply.text[sizeof(reply.text) - 1] != '\0' || reply.swapped_workspace > 1 ||
-		reply.id_mapped > 1 ||
+		reply.id_mapped > 1 || reply.no_follow > 1 ||
 		(reply.kind != RH_MOUNT_PROGRESS && reply.kind != RH_MOUNT_DONE))
 		return rh_origin(-EBADMSG);
 	*ret_reply = reply;

@@ -23,6 +23,7 @@ enum rh_mount_helper_kind {
 enum rh_mount_op {
 	RH_MOUNT_ATTACH = 1,
 	RH_MOUNT_RELEASE,
+	RH_MOUNT_RETIRE,
 	RH_MOUNT_MAKE_DIR,
 	RH_MOUNT_SWEEP,
 	RH_MOUNT_REMOVE_TREE,
@@ -35,6 +36,7 @@ struct rh_mount_request {
 	union {
 		struct rh_mount_attach attach;
 		struct rh_mount_release release;
+		struct rh_mount_retire retire;
 		struct {
 			const char *parent; /* the work directory of a sweep */
 			const char *name; /* NULL in a sweep */
@@ -56,6 +58,7 @@ struct rh_mount_reply {
 	uint8_t swapped_workspace;
 	uint8_t id_mapped;
 	uint32_t n_temp_leftovers;
+	uint32_t no_follow;
 	char text[sizeof(((struct rh_err *)NULL)->text)];
 	uint32_t magic;
 };

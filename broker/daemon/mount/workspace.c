@@ -18,6 +18,9 @@
 #include "runnerhub/cleanup.h"
 #include "runnerhub/weaken.h"
 
+/* It has a marker, too; no repository may be called so. */
+#define TEMP "_temp"
+
 static void marker_name(const char *repo, char ret_name[NAME_MAX + 1])
 {
 	(void)snprintf(ret_name, NAME_MAX + 1, "leased-%.240s", repo);
@@ -80,7 +83,7 @@ static int empty_in_place(const struct rh_ledger *ledger, const char *repo, cons
 	char path[PATH_MAX];
 	int r = fd < 0 ? fd : rh_tree_empty(fd, &count);
 
-	if (r < 0)
+	if (r < 0 || !inner)
 		return rh_trace(r);
 	(void)snprintf(path, sizeof(path), "%s/%s", repo, inner);
 
@@ -97,6 +100,9 @@ static int swap(const struct rh_ledger *ledger, const char *repo, const char *in
 	if (r < 0)
 		return rh_trace(r);
 	r = rh_sys_rename(ledger->dir_fd, RH_LEDGER_NEW, ledger->work_fd, repo, RENAME_EXCHANGE);
+	if (r == -EPERM && rh_tree_unlock(ledger->work_fd, repo) == 0)
+		r = rh_sys_rename(
+			ledger->dir_fd, RH_LEDGER_NEW, ledger->work_fd, repo, RENAME_EXCHANGE);
 	if (r == 0)
 		return rh_trace(rh_ledger_trash(ledger, ledger->dir_fd, RH_LEDGER_NEW));
 	if (r == -EBUSY || r == -EXDEV)
@@ -123,8 +129,9 @@ static int prepare(
 	(void)snprintf(path, sizeof(path), "%s/%s", repo, inner);
 
 	_cleanup_(rh_closep) int fd = rh_ledger_ensure(ledger, path);
+	int r = fd < 0 ? fd : mark(ledger, TEMP);
 
-	return fd < 0 ? rh_trace(fd) : rh_trace(mark(ledger, repo));
+	return r < 0 ? rh_trace(r) : rh_trace(mark(ledger, repo));
 }
 
 int rh_workspace_prepare(const struct rh_ledger *ledger, const char *repo, const char *inner,
@@ -155,5 +162,38 @@ int rh_workspace_release(
 		return rh_err_set(err, r, "cannot scrub the workspace %.200s/%.200s: %s",
 			ledger->work, repo, strerror(-r));
 	rh_workspace_unmark(ledger, repo);
+	return 0;
+}
+
+int rh_workspace_retire_temp(const struct rh_ledger *ledger, struct rh_err *err)
+{
+	int r = 0;
+
+	if (!is_marked(ledger, TEMP) || rh_weakened("retire-temp"))
+		return 0;
+	r = swap(ledger, TEMP, NULL);
+	if (r < 0)
+		return rh_err_set(err, r, "cannot swap %.200s/_temp for a fresh one: %s",
+			ledger->work, strerror(-r));
+	rh_workspace_unmark(ledger, TEMP);
+	return 0;
+}
+
+int rh_workspace_close(const struct rh_ledger *ledger)
+{
+	struct stat st;
+
+	if (rh_weakened("closed-work"))
+		return 0;
+	if (fstat(ledger->work_fd, &st) < 0)
+		return rh_origin(-errno);
+	if (!(st.st_mode & 077) || st.st_uid != ledger->runner_uid)
+		return 0;
+
+	_cleanup_(rh_closep) int fd =
+		openat(ledger->work_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fchmod(fd, st.st_mode & 07700) < 0)
+		return rh_origin(-errno);
 	return 0;
 }

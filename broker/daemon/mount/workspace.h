@@ -36,3 +36,16 @@ void rh_workspace_unmark(const struct rh_ledger *ledger, const char *repo);
  */
 int rh_workspace_release(
 	const struct rh_ledger *ledger, const char *repo, bool scrub, struct rh_err *err);
+
+#define RH_WORKSPACE_TEMP_MARKER "leased-_temp"
+
+/**
+ * rh_workspace_retire_temp() - swap a _temp that a job had for a fresh one
+ *
+ * Whatever a job did to the directory itself (its mode, owner, flags, access lists) goes with it.
+ * Does nothing if no job had it since.
+ */
+int rh_workspace_retire_temp(const struct rh_ledger *ledger, struct rh_err *err);
+
+/* Closes the work directory to all users but its owner: set-user-id files of jobs lie below it. */
+int rh_workspace_close(const struct rh_ledger *ledger);

@@ -4,7 +4,7 @@
  *
  *   {"workflow", "conclusion", "exit_code", "ms", "jobs": [{"key", "name", "conclusion", "ms",
  *    "worker_exit", "outputs", "steps": [{"number", "name", "id", "kind", "outcome", "conclusion",
- *    "exit_code", "ms", "stdout_bytes", "stderr_bytes", "log": […]}]}]}
+ *    "exit_code", "ms", "stdout_bytes", "stderr_bytes", "log": […], "summary": as uploaded}]}]}
  */
 
 #include <errno.h>
@@ -103,6 +103,8 @@ static void on_step(struct rh_report *report, int number, struct json_object *ev
 
 	json_object_object_del(step, "e");
 	rh_json_set_ref(step, "log", rh_json_get(live_step(report, number), "log"));
+	if (rh_json_has(live_step(report, number), "summary"))
+		rh_json_set_ref(step, "summary", rh_json_get(live_step(report, number), "summary"));
 	(void)json_object_array_add(rh_json_get(report->job, "steps"), step);
 	show_header(report, number);
 	(void)fflush(stdout);
@@ -115,6 +117,8 @@ void rh_report_event(struct rh_report *report, struct json_object *event)
 
 	if (strcmp(kind, "start") == 0) {
 		rh_json_set_str(live_step(report, number), "name", rh_json_str(event, "name", ""));
+	} else if (strcmp(kind, "upload") == 0) {
+		rh_json_set_ref(live_step(report, number), "summary", rh_json_get(event, "text"));
 	} else if (strcmp(kind, "line") == 0) {
 		on_line(report, number, event);
 	} else if (strcmp(kind, "step") == 0) {

@@ -117,6 +117,13 @@ static void add_matcher(struct rh_step *step, const char *name)
 
 	if (!rh_json_has(matchers, "problemMatcher"))
 		refuse(step, "add-matcher", r ? strerror(-r) : "not a problem matcher");
+
+	struct json_object *list = rh_json_get(matchers, "problemMatcher");
+
+	/* The runner names the owners that it has read. */
+	for (size_t i = 0; i < rh_json_len(list); i++)
+		rh_record_printf(step->record, "Added matchers: '%s'.",
+			rh_json_str(json_object_array_get_idx(list, i), "owner", ""));
 }
 
 static bool show(struct rh_step *step, const struct command *c)

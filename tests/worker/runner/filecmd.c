@@ -141,6 +141,22 @@ static char *path_of(struct rh_step *step, const char *kind)
 	return rh_fmt("%s/%s_%s", step->job->commands_dir, kind, step->file_guid);
 }
 
+/* What is read from the masked copy goes to the service. */
+static int upload(struct rh_step *step, const char *path)
+{
+	_cleanup_(rh_text_deinit) struct rh_text text = {0};
+	int r = rh_file_read(path, &text);
+	struct json_object *event = r ? NULL : rh_must(json_object_new_object());
+
+	if (r)
+		return r;
+	rh_json_set_str(event, "e", "upload");
+	rh_json_set(event, "number", json_object_new_int(step->record->number));
+	rh_json_set_str(event, "text", text.data ? text.data : "");
+	rh_log_event(&step->job->log, event);
+	return 0;
+}
+
 /* The masked copy that is uploaded. */
 static int process_summary(struct rh_step *step, const char *text, struct rh_err *err)
 {
@@ -158,6 +174,8 @@ static int process_summary(struct rh_step *step, const char *text, struct rh_err
 
 	int r = rh_file_write_str(scrubbed, masked ? masked : text);
 
+	if (!r)
+		r = upload(step, scrubbed);
 	return r ? rh_err_set(err, r, "%s: %s", scrubbed, strerror(-r)) : 0;
 }
 

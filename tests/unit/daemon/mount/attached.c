@@ -13,6 +13,9 @@
 
 struct rh_home fix_home = RH_HOME_INIT;
 struct rh_idmaps fix_maps;
+struct rh_views fix_views;
+const struct rh_attach_tools fix_tools = {
+	.home = &fix_home, .maps = &fix_maps, .views = &fix_views};
 struct rh_mount_result fix_result;
 struct rh_err fix_err;
 struct fake_container fix_c = {-1, -1};
@@ -30,6 +33,7 @@ void fix_attach_teardown(void)
 {
 	if (fix_c.pid > 0)
 		fake_stop(&fix_c);
+	rh_views_deinit(&fix_views);
 	rh_idmaps_deinit(&fix_maps);
 	rh_home_close(&fix_home);
 	fake_teardown();
@@ -41,7 +45,7 @@ int fix_attach(void)
 
 	int n_mounts = fake_n_mounts();
 	bool was_marked = fake_exists(in_work("_runnerhub/leased-demo")) == 1;
-	int r = rh_attach_run(&fix_home, &fix_maps, &fix_request, &fix_result, &fix_err);
+	int r = rh_attach_run(&fix_tools, &fix_request, &fix_result, &fix_err);
 	bool is_marked = fake_exists(in_work("_runnerhub/leased-demo")) == 1;
 
 	/* Whatever happened: no mount on the host, still at home, a word of why. */

@@ -10,6 +10,8 @@
 
 extern struct rh_home fix_home;
 extern struct rh_idmaps fix_maps;
+extern struct rh_views fix_views;
+extern const struct rh_attach_tools fix_tools;
 extern struct rh_mount_result fix_result;
 extern struct rh_err fix_err;
 extern struct fake_container fix_c;

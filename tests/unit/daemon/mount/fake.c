@@ -298,8 +298,10 @@ int fake_n_mounts(void)
 	int n = 0;
 
 	ck_assert_ptr_nonnull(file);
+	/* An engine's come and go meanwhile: a mount point that is removed takes its mounts along.
+	 */
 	while (fgets(line, sizeof(line), file))
-		n++;
+		n += !strstr(line, "docker");
 	(void)fclose(file);
 	return n;
 }

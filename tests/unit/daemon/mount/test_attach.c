@@ -19,6 +19,7 @@
 #include "rh-test.h"
 
 static struct rh_home home = RH_HOME_INIT;
+static struct rh_views views;
 static struct rh_idmaps maps;
 static struct rh_mount_result result;
 static struct rh_err err;
@@ -41,7 +42,8 @@ static int attach(const struct rh_mount_attach *request)
 	err.text[0] = '\0';
 
 	int n_mounts = fake_n_mounts();
-	int r = rh_attach_run(&home, &maps, request, &result, &err);
+	const struct rh_attach_tools tools = {.home = &home, .maps = &maps, .views = &views};
+	int r = rh_attach_run(&tools, request, &result, &err);
 
 	ck_assert_int_eq(fake_n_mounts(), n_mounts);
 	return r;

@@ -145,8 +145,7 @@ START_TEST(a_second_attach_leaves_the_first_alone)
 
 	ck_assert_int_eq(fix_attach(), 0);
 	ck_assert_int_eq(fake_run(&fix_c, 0, fake_write, in_work("demo/demo/f")), 0);
-	ck_assert_int_eq(
-		rh_attach_run(&fix_home, &fix_maps, &fix_request, &fix_result, &fix_err), -ESTALE);
+	ck_assert_int_eq(rh_attach_run(&fix_tools, &fix_request, &fix_result, &fix_err), -ESTALE);
 	ck_assert_int_eq(fake_run(&fix_c, 0, fake_read, in_work("demo/demo/f")), 't');
 	ck_assert_int_eq(fake_exists(in_work("demo/demo/f")), 1);
 	ck_assert_int_eq(fake_exists(in_work("_runnerhub/leased-demo")), 1);
@@ -203,8 +202,8 @@ START_TEST(links_of_an_image_stay_in_the_image)
 	ck_assert_int_eq(fake_exists("/data/runner 1"), -ENOENT);
 
 	fix_restart(plant_escaping_link);
-	ck_assert_msg(rh_attach_run(&fix_home, &fix_maps, &fix_request, &fix_result, &fix_err) == 0,
-		"%s", fix_err.text);
+	ck_assert_msg(rh_attach_run(&fix_tools, &fix_request, &fix_result, &fix_err) == 0, "%s",
+		fix_err.text);
 	ck_assert_int_eq(fake_run(&fix_c, 0, fake_exists, "/data/runner 1"), 1);
 	ck_assert_int_eq(fake_exists("/data/runner 1"), -ENOENT);
 }

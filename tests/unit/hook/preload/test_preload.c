@@ -5,6 +5,8 @@
  * program.
  */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -203,6 +205,110 @@ START_TEST(unusable_settings_refuse_everything)
 }
 END_TEST
 
+/* A path below the work directory (or, if it begins with a slash, the runner's), behind "r:", "w:"
+ * or "d:". Six stay valid. */
+static const char *word(const char *how, const char *path)
+{
+	static char words[6][500];
+	static unsigned n;
+	char *to = words[n++ % 6];
+
+	(void)snprintf(to, sizeof(words[0]), "%s:%s%s%s", how, host.root,
+		path[0] == '/' ? "" : "/_work/", path);
+	return to;
+}
+
+/* host_write() with the directories on the way. */
+static void put(const char *name, const char *text)
+{
+	char path[500];
+
+	for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+		(void)snprintf(path, sizeof(path), "%s/%.*s", host.dir, (int)(slash - name), name);
+		ck_assert(mkdir(path, 0755) == 0 || errno == EEXIST);
+	}
+	host_write(&host, name, text, 0644);
+}
+
+static void plant(const char *target, const char *path)
+{
+	ck_assert_int_eq(symlink(target, word("l", path) + 2), 0);
+}
+
+static const char *opened(const char *const *argv)
+{
+	host_run(&host, &(struct run_spec){.options = WORDS("opens"), .argv = argv}, &run);
+	ck_assert_str_eq(run.err, "");
+	return run.out;
+}
+
+START_TEST(links_out_of_the_workspace_are_not_followed)
+{
+	put("secret", "secret\n");
+	put("runner/.credentials", "key\n");
+	put("runner/_work/demo/demo/file", "mine\n");
+	put("runner/_work/_temp/file", "temp\n");
+	put("runner/_work/_tool/file", "tool\n");
+	put("runner/_work/other/other/file", "theirs\n");
+	plant("file", "demo/demo/link");
+	plant(word("l", "demo/demo") + 2, "demo/demo/absolute");
+	plant(word("l", "_temp") + 2, "demo/demo/temp");
+	plant("../../../.credentials", "demo/demo/up");
+	plant("../../other/other", "demo/demo/across");
+	plant("/proc/self/root/etc/passwd", "demo/demo/magic");
+	ck_assert_str_eq(
+		opened(WORDS(word("r", "demo/demo/file"), word("r", "demo/demo/link"),
+			word("r", "demo/demo/absolute/file"), word("r", "demo/demo/temp/file"),
+			word("d", "demo/demo/absolute"))),
+		"mine\nmine\nmine\ntemp\nentries 9\n");
+	ck_assert_str_eq(opened(WORDS(word("r", "demo/demo/up"), word("r", "demo/demo/across/file"),
+				 word("r", "demo/demo/magic"), word("d", "demo/demo/across"),
+				 word("r", "demo/demo/none"))),
+		"EACCES\nEACCES\nEACCES\nEACCES 0\nENOENT\n");
+	/* What no job can write is none of its business. */
+	ck_assert_str_eq(
+		opened(WORDS(word("r", "_tool/file"), word("r", "/.credentials"))), "tool\nkey\n");
+}
+END_TEST
+
+START_TEST(nothing_is_made_or_waited_for_through_links)
+{
+	put("runner/_work/demo/demo/file", "mine\n");
+	put("runner/_work/_temp/file", "temp\n");
+	plant("../../../made", "demo/demo/dangling");
+	plant("../../..", "demo/demo/up");
+	plant("../../made", "_temp/dangling");
+	ck_assert_int_eq(mkfifo(word("l", "demo/demo/fifo") + 2, 0644), 0);
+	ck_assert_str_eq(opened(WORDS(word("w", "demo/demo/new"), word("w", "demo/demo/file"))),
+		"opened\nopened\n");
+	ck_assert_str_eq(opened(WORDS(word("w", "demo/demo/dangling"),
+				 word("w", "demo/demo/up/made"), word("w", "_temp/dangling"))),
+		"ELOOP\nEACCES\nELOOP\n");
+	ck_assert_int_eq(access(word("l", "/made") + 2, F_OK), -1);
+	ck_assert_str_eq(opened(WORDS(word("r", "demo/demo/fifo"), word("w", "demo/demo/fifo"))),
+		"EACCES\nEACCES\n");
+}
+END_TEST
+
+/* The work directory is where .runner says, by whatever way it is reached. */
+START_TEST(the_work_directory_is_the_settings_own)
+{
+	char settings[400];
+
+	put("disk/work/demo/demo/file", "mine\n");
+	put("secret", "secret\n");
+	(void)snprintf(settings, sizeof(settings), "%s/disk", host.dir);
+	ck_assert_int_eq(symlink(settings, word("l", "/big") + 2), 0);
+	(void)snprintf(settings, sizeof(settings), "%s/disk/work/demo/demo/evil", host.dir);
+	ck_assert_int_eq(symlink("../../../../secret", settings), 0);
+	ck_assert_str_eq(opened(WORDS(word("r", "/big/work/demo/demo/evil"))), "secret\n");
+	put("runner/.runner", "{\n \"agentId\": 1,\n \"workFolder\": \"big/work/\"\n}\n");
+	ck_assert_str_eq(opened(WORDS(word("r", "/big/work/demo/demo/evil"),
+				 word("r", "/big/work/demo/demo/file"))),
+		"EACCES\nmine\n");
+}
+END_TEST
+
 static void tests(Suite *suite)
 {
 	TCase *preload = tcase_create("preload");
@@ -219,6 +325,9 @@ static void tests(Suite *suite)
 	tcase_add_test(preload, another_argv0_still_names_the_program);
 	tcase_add_test(preload, a_relay_that_fails_is_permission_denied);
 	tcase_add_test(preload, unusable_settings_refuse_everything);
+	tcase_add_test(preload, links_out_of_the_workspace_are_not_followed);
+	tcase_add_test(preload, nothing_is_made_or_waited_for_through_links);
+	tcase_add_test(preload, the_work_directory_is_the_settings_own);
 	suite_add_tcase(suite, preload);
 }
 

@@ -17,10 +17,13 @@
  *   many=T,R     T threads start it R times each, and check that it printed "ok"
  *   entries      try every other way to start a program, print which worked
  *   env          print the Worker's own environment instead
+ *   opens        open each word itself, in every way, and print what was read or why not:
+ *                r:PATH, w:PATH (made if need be), d:PATH
  *
  * It leaks two descriptors into its children, as the real one does.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -37,7 +40,7 @@
 #define WORDS_MAX 4096
 
 static struct {
-	bool entries, env, empty;
+	bool entries, env, empty, opens;
 	const char *close;
 	const char *cwd;
 	int files;
@@ -202,6 +205,62 @@ static int run_entries(void)
 	return 0;
 }
 
+/* What is behind a descriptor or an error, each once: all ways must agree. */
+static void say_open(char *seen, const char *way, int fd)
+{
+	char text[64] = "";
+	int error = errno;
+
+	if (fd < 0)
+		(void)snprintf(text, sizeof(text), "%s", strerrorname_np(error));
+	else if (read(fd, text, sizeof(text) - 1) < 0)
+		(void)snprintf(text, sizeof(text), "opened");
+	text[strcspn(text, "\n")] = '\0';
+	if (fd >= 0)
+		(void)close(fd);
+	if (seen[0] && strcmp(seen, text) != 0)
+		(void)printf("%s differs: ", way);
+	if (strcmp(seen, text) != 0)
+		(void)printf("%s\n", text);
+	(void)snprintf(seen, sizeof(text), "%s", text);
+}
+
+static void open_one(const char *word)
+{
+	const char *path = word + 2;
+	char seen[64] = "";
+	int flags = word[0] == 'w' ? O_WRONLY | O_CREAT : O_RDONLY;
+
+	if (word[0] == 'd') {
+		DIR *dir = opendir(path);
+		int n = 0;
+
+		while (dir && readdir(dir))
+			n++;
+		(void)printf("%s %d\n", dir ? "entries" : strerrorname_np(errno), n);
+		if (dir)
+			(void)closedir(dir);
+		return;
+	}
+	say_open(seen, "open", open(path, flags | O_CLOEXEC, 0644));
+	say_open(seen, "open64", open64(path, flags | O_CLOEXEC, 0644));
+	say_open(seen, "openat", openat(AT_FDCWD, path, flags | O_CLOEXEC, 0644));
+	say_open(seen, "openat64", openat64(AT_FDCWD, path, flags | O_CLOEXEC, 0644));
+
+	FILE *file = fopen64(path, word[0] == 'w' ? "ae" : "re");
+
+	say_open(seen, "fopen64", file ? dup(fileno(file)) : -1);
+	if (file)
+		(void)fclose(file);
+}
+
+static int run_opens(void)
+{
+	for (char *const *word = job.argv; *word; word++)
+		open_one(*word);
+	return 0;
+}
+
 static void option(char *word)
 {
 	if (strcmp(word, "step") == 0) {
@@ -229,6 +288,7 @@ static void option(char *word)
 	}
 	job.entries |= strcmp(word, "entries") == 0;
 	job.env |= strcmp(word, "env") == 0;
+	job.opens |= strcmp(word, "opens") == 0;
 	job.empty |= strcmp(word, "empty") == 0;
 }
 
@@ -249,6 +309,8 @@ int main(int argc, char **argv)
 		option(argv[i]);
 	if (job.entries)
 		return run_entries();
+	if (job.opens)
+		return run_opens();
 	if (job.env) {
 		for (char **e = environ; *e; e++)
 			(void)puts(*e);

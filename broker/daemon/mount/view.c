@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Putting the view on, taking it off. In a foreign namespace everything is looked up anew, by the
+ * path of the work directory without links, and compared with what it is at home.
+ */
+
+#include "broker/daemon/mount/view.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "broker/daemon/ipc/procfs.h"
+#include "broker/daemon/mount/kernel.h"
+#include "runnerhub/cleanup.h"
+#include "runnerhub/weaken.h"
+
+#define TEMP "_temp"
+
+/* statfs(2) and <sys/statvfs.h> of later C libraries. */
+#ifndef ST_NOSYMFOLLOW
+#define ST_NOSYMFOLLOW 0x2000
+#endif
+
+/* Views on top of one another that are taken off at a time; each attach leaves at most one. */
+#define LAYERS_MAX 64
+
+void rh_views_deinit(struct rh_views *views)
+{
+	for (size_t i = 0; i < views->n; i++) {
+		rh_close(views->items[i].ns_fd);
+		free(views->items[i].work);
+	}
+	views->n = 0;
+}
+
+/* Consumes @ns_fd. What does not fit is dropped by the runner's next attach. */
+static void remember(struct rh_views *views, const char *work, int ns_fd)
+{
+	char *copy = views->n < RH_VIEWS_MAX ? strdup(work) : NULL;
+
+	if (!copy) {
+		rh_close(ns_fd);
+		return;
+	}
+	views->items[views->n].work = copy;
+	views->items[views->n++].ns_fd = ns_fd;
+}
+
+/* Return: the descriptor, now the caller's; -1: there is none. */
+static int forget(struct rh_views *views, const char *work)
+{
+	for (size_t i = 0; i < views->n; i++) {
+		if (strcmp(views->items[i].work, work) == 0) {
+			int ns_fd = views->items[i].ns_fd;
+
+			free(views->items[i].work);
+			views->items[i] = views->items[--views->n];
+			return ns_fd;
+		}
+	}
+	return -1;
+}
+
+static int open_temp(const char *work)
+{
+	_cleanup_(rh_closep) int work_fd = rh_sys_openat2(
+		AT_FDCWD, work, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+
+	if (work_fd < 0)
+		return rh_trace(work_fd);
+	return rh_sys_openat2(work_fd, TEMP, O_PATH | O_DIRECTORY | O_NOFOLLOW, RH_BENEATH);
+}
+
+/* The root of a mount that follows no links: ours, since nobody else makes such ones of _temp. */
+static bool is_view(int fd)
+{
+	struct statx stx;
+	struct statfs fs;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stx) == 0 &&
+		(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) && fstatfs(fd, &fs) == 0 &&
+		((uint64_t)fs.f_flags & ST_NOSYMFOLLOW);
+}
+
+static int drop_here(const char *work)
+{
+	for (int i = 0; i < LAYERS_MAX; i++) {
+		_cleanup_(rh_closep) int fd = open_temp(work);
+
+		if (fd == -ENOENT || fd == -ELOOP || fd == -ENOTDIR)
+			return 0;
+		if (fd < 0)
+			return rh_trace(fd);
+		if (!is_view(fd))
+			return 0;
+
+		int r = rh_inside_detach(fd);
+
+		if (r < 0 || chdir("/") < 0)
+			return r < 0 ? rh_trace(r) : rh_origin(-errno);
+	}
+	return rh_origin(-EBUSY);
+}
+
+/* Enters @ns_fd, if it is one; calls @fn there; comes home in any case. */
+static int visit(const struct rh_home *home, int ns_fd, int (*fn)(void *arg), void *arg)
+{
+	if (ns_fd < 0)
+		return fn(arg);
+	if (setns(ns_fd, CLONE_NEWNS) < 0)
+		return rh_origin(-errno);
+
+	int r = fn(arg);
+
+	if (rh_home_return(home) < 0)
+		_exit(1);
+	return r;
+}
+
+static int on_drop(void *arg)
+{
+	return drop_here(arg);
+}
+
+int rh_view_drop(struct rh_views *views, const struct rh_home *home, const char *work)
+{
+	_cleanup_(rh_closep) int ns_fd = forget(views, work);
+
+	/* A namespace that nobody is left in is no worry of ours. */
+	if (ns_fd >= 0)
+		(void)visit(home, ns_fd, on_drop, (void *)(uintptr_t)work);
+	return drop_here(work);
+}
+
+struct put {
+	const char *work;
+	int mount_fd;
+	const struct stat *temp;
+	bool late_flag; /* Linux 5.10 to 5.13: by mount(2), once it is in its place */
+};
+
+static int on_put(void *arg)
+{
+	const struct put *put = arg;
+	struct stat st;
+	char path[32];
+	int r = drop_here(put->work);
+
+	if (r < 0)
+		return rh_trace(r);
+
+	_cleanup_(rh_closep) int fd = open_temp(put->work);
+
+	if (fd < 0)
+		return rh_trace(fd);
+	if (fstat(fd, &st) < 0)
+		return rh_origin(-errno);
+	if (st.st_dev != put->temp->st_dev || st.st_ino != put->temp->st_ino)
+		return rh_origin(-ESTALE);
+	r = rh_sys_move_mount(put->mount_fd, fd);
+	if (r < 0 || !put->late_flag)
+		return rh_trace(r);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", put->mount_fd);
+	return rh_sys_result(syscall(SYS_mount, NULL, path, NULL,
+		MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOSYMFOLLOW, NULL));
+}
+
+/* A private detached mount of the directory; @ret_late_flag if it is yet to be made a view. */
+static int clone_temp(int temp_fd, bool *ret_late_flag)
+{
+	struct mount_attr flags = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW,
+		.propagation = MS_PRIVATE,
+	};
+	_cleanup_(rh_closep) int fd =
+		rh_sys_open_tree(temp_fd, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (fd < 0)
+		return rh_trace(fd);
+
+	int r = rh_sys_mount_setattr(fd, 0, &flags);
+
+	*ret_late_flag = r == -EINVAL;
+	if (*ret_late_flag) {
+		flags.attr_set &= ~(uint64_t)MOUNT_ATTR_NOSYMFOLLOW;
+		r = rh_sys_mount_setattr(fd, 0, &flags);
+	}
+	return r < 0 ? rh_trace(r) : rh_steal_fd(&fd);
+}
+
+/* Its mount namespace, unless that is ours: -EXDEV. */
+static int open_namespace(const struct rh_home *home, pid_t pid, uint64_t start)
+{
+	struct rh_proc_stat stat;
+	_cleanup_(rh_closep) int root_fd = -1;
+	_cleanup_(rh_closep) int ns_fd = rh_inside_open(home, pid, &root_fd);
+
+	if (ns_fd < 0 && ns_fd != -EXDEV)
+		return rh_trace(ns_fd);
+	if (rh_proc_stat(pid, &stat) < 0 || stat.start_ticks != start || stat.state == 'Z')
+		return rh_origin(-ESRCH);
+	return rh_steal_fd(&ns_fd);
+}
+
+int rh_view_put(struct rh_views *views, const struct rh_home *home, const char *work, int temp_fd,
+	pid_t worker_pid, uint64_t worker_start)
+{
+	struct stat temp;
+	struct put put = {.work = work, .temp = &temp};
+
+	if (worker_pid == 0 || rh_weakened("temp-view"))
+		return 0;
+	if (fstat(temp_fd, &temp) < 0)
+		return rh_origin(-errno);
+
+	_cleanup_(rh_closep) int ns_fd = open_namespace(home, worker_pid, worker_start);
+
+	if (ns_fd < 0 && ns_fd != -EXDEV)
+		return rh_trace(ns_fd);
+
+	_cleanup_(rh_closep) int mount_fd = clone_temp(temp_fd, &put.late_flag);
+
+	if (mount_fd < 0)
+		return rh_trace(mount_fd);
+	put.mount_fd = mount_fd;
+
+	int r = visit(home, ns_fd, on_put, &put);
+
+	if (r == -EINVAL && put.late_flag) { /* Linux before 5.10 */
+		(void)visit(home, ns_fd, on_drop, (void *)(uintptr_t)work);
+		return 0;
+	}
+	if (r == 0 && ns_fd >= 0)
+		remember(views, work, rh_steal_fd(&ns_fd));
+	return r < 0 ? rh_trace(r) : 1;
+}
+
+static bool is_worker(const char *root, const char *pid)
+{
+	static const char name[] = "/Runner.Worker";
+	size_t n_root = strlen(root);
+	char path[NAME_MAX + 16];
+	char exe[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+
+	ssize_t n = readlink(path, exe, sizeof(exe) - 1);
+
+	if (n < (ssize_t)(n_root + sizeof(name)))
+		return false;
+	exe[n] = '\0';
+	return strncmp(exe, root, n_root) == 0 && strncmp(exe + n_root, "/bin", 4) == 0 &&
+		strstr(exe + n_root, name) != NULL;
+}
+
+bool rh_view_in_use(const char *root)
+{
+	DIR *dir = opendir("/proc");
+	bool found = false;
+
+	for (const struct dirent *e = NULL; dir && !found && (e = readdir(dir));)
+		found = e->d_name[0] >= '1' && e->d_name[0] <= '9' && is_worker(root, e->d_name);
+	if (dir)
+		(void)closedir(dir);
+	return found;
+}

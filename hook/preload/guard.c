@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Opening what lies where a job can write. The Worker follows links there, and they are legitimate
+ * as long as they lead to the job's own files. So each such open is taken apart: a descriptor that
+ * reads nothing (O_PATH), the kernel's word on where and what that is, then the open of the very
+ * same file, or of a new one in a directory that was looked at. A swap in between gains nothing.
+ */
+
+#undef _FILE_OFFSET_BITS /* else open() and open64() are one name */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "runnerhub/weaken.h"
+#include "state.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static bool in(const char *path, const char *dir, size_t n)
+{
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* What follows the work directory in @path, if a job can write there; else NULL. */
+static const char *guarded(const char *path)
+{
+	const char *dirs[] = {rh_state.work, rh_state.real_work};
+
+	if (rh_state.mode != RH_MODE_ARMED || !path || rh_weakened("open-guard"))
+		return NULL;
+	for (int i = 0; i < 2; i++) {
+		const char *rest = path + strlen(dirs[i]) + 1;
+
+		if (in(path, dirs[i], (size_t)(rest - path - 1)) && rest[-1])
+			return rest[0] != '_' || in(rest, "_temp", 5) ? rest : NULL;
+	}
+	return NULL;
+}
+
+void rh_guard_name(int fd, char ret_name[RH_GUARD_NAME])
+{
+	int ten = 1;
+
+	for (ret_name = strcpy(ret_name, "/proc/self/fd/") + 14; fd / ten >= 10; ten *= 10)
+		;
+	for (; ten > 0; ten /= 10)
+		*ret_name++ = (char)('0' + fd / ten % 10);
+	*ret_name = '\0';
+}
+
+/* Is it a file or directory of the job that @rest was asked of? */
+static bool is_inside(const char *name, int fd, const char *rest)
+{
+	const size_t n_work = strlen(rh_state.real_work);
+	char real[PATH_MAX];
+	struct statx stx;
+	ssize_t n = readlink(name, real, sizeof(real) - 1);
+
+	real[n > 0 ? n : 0] = '\0';
+	if (!in(real, rh_state.real_work, n_work) || real[n_work] == '\0' ||
+		statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &stx) < 0 ||
+		!(S_ISREG(stx.stx_mode) || S_ISDIR(stx.stx_mode)))
+		return false;
+
+	const char *at = real + n_work + 1;
+
+	return in(at, rest, strcspn(rest, "/")) ||
+		(rest[0] != '_' && (in(at, "_temp", 5) || in(at, "_actions", 8)));
+}
+
+static int open_at(int dir, const char *path, int flags, mode_t mode)
+{
+	return (int)syscall(SYS_openat, dir, path, flags, mode);
+}
+
+static int guard(int dir, const char *path, int flags, mode_t mode)
+{
+	const char *rest = guarded(path);
+	char name[PATH_MAX];
+	const char *last = NULL;
+	int look = O_PATH | O_CLOEXEC, fd = -1;
+
+	if (!rest)
+		return open_at(dir, path, flags, mode);
+
+	int found = open_at(dir, path, look | (flags & (O_NOFOLLOW | O_DIRECTORY)), 0);
+
+	if (found < 0 && errno == ENOENT && (flags & O_CREAT)) {
+		/* It fits, since the kernel has looked for it. */
+		last = strrchr(path, '/') + 1;
+		strcpy(name, path)[last - path] = '\0';
+		found = open_at(dir, name, look | O_DIRECTORY, 0);
+	}
+	if (found < 0)
+		return -1;
+	rh_guard_name(found, name);
+	errno = EACCES;
+	if (!last && (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		errno = EEXIST;
+	else if (is_inside(name, found, rest))
+		fd = last ? open_at(found, last, flags | O_NOFOLLOW, mode)
+			  : open_at(dir, name, flags & ~(O_CREAT | O_NOFOLLOW), 0);
+	look = errno;
+	(void)close(found);
+	errno = look;
+	return fd;
+}
+
+/* The last argument is there if a file may be made. */
+#define OPEN(name, dir, ...)                                                      \
+	EXPORT int name(__VA_ARGS__ const char *path, int flags, ...)             \
+	{                                                                         \
+		va_list ap;                                                       \
+		va_start(ap, flags);                                              \
+		bool makes = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY));      \
+		int fd = guard(dir, path, flags, makes ? va_arg(ap, mode_t) : 0); \
+		va_end(ap);                                                       \
+		return fd;                                                        \
+	}
+OPEN(open, AT_FDCWD)
+OPEN(open64, AT_FDCWD)
+OPEN(openat, dir, int dir, )
+OPEN(openat64, dir, int dir, )
+
+EXPORT FILE *fopen64(const char *path, const char *how)
+{
+	int flags = how[0] == 'r' ? 0 : O_CREAT | (how[0] == 'a' ? O_APPEND : O_TRUNC);
+
+	flags |= (strchr(how, 'e') ? O_CLOEXEC : 0) | (strchr(how, 'x') ? O_EXCL : 0);
+	flags |= strchr(how, '+') ? O_RDWR : flags & O_CREAT ? O_WRONLY : O_RDONLY;
+
+	int fd = guard(AT_FDCWD, path, flags, 0666);
+
+	return fd < 0 ? NULL : fdopen(fd, how);
+}
+
+EXPORT DIR *opendir(const char *path)
+{
+	if (!guarded(path) && rh_state.next.opendir)
+		return rh_state.next.opendir(path);
+
+	int fd = guard(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
+
+	return fd < 0 ? NULL : fdopendir(fd);
+}
