@@ -219,7 +219,8 @@ int rh_child_run(void *arg)
 	char *path_alone[] = {block->path, NULL};
 	char path[PATH_MAX];
 
-	(void)setsid(); /* a fresh child leads no group, so it cannot fail */
+	/* Its own group, to be killed as one. Not a session: that costs a scheduling group each. */
+	(void)setpgid(0, 0);
 	take_stdio(child);
 	set_oom_score(child);
 	own_pipes(child->user);
