@@ -5,6 +5,7 @@
  */
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,16 @@ static int parse_options(int argc, char **argv, struct options *ret_options)
 	}
 }
 
+/*
+ * Memory stays what the work at hand takes: large blocks are mappings of their own, whatever was
+ * freed before (mallopt(3): the threshold grows otherwise), and the few threads share their arenas.
+ */
+static void bound_heap(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	(void)mallopt(M_ARENA_MAX, 2);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.config = RH_CONFIG_DIR "/runnerhub.yaml"};
@@ -111,6 +122,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	bound_heap();
 
 	/* Single-threaded still: the helpers are forked before anything else exists. */
 	int r = rh_mounter_fork(&mounter, &err);

@@ -7,11 +7,11 @@
  * It is copied to <root>/bin/Runner.Worker of a registered runner and started with the library
  * loaded. execve() is then the library's; the same call past it, by syscall(2), is the plain case.
  *
- *   Runner.Worker hook   DELAY_MS                  one job: started hook after a delay, completed
- * hook Runner.Worker steps  ROUNDS SCRIPT             one job: steps, four kinds in turn
- *   Runner.Worker exec   ROUNDS SCRIPT             one job: relayed steps and `docker exec` in turn
- *   Runner.Worker stream ROUNDS BYTES              one job: bytes through a step's stdout
- *   Runner.Worker rate   ROUNDS SCRIPT plain|relay one job: waits for a line on stdin, then steps
+ *   Runner.Worker hook   DELAY_MS       one job: started hook after a delay, completed hook
+ *   Runner.Worker steps  ROUNDS SCRIPT  one job: steps, four kinds in turn
+ *   Runner.Worker exec   ROUNDS SCRIPT  one job: relayed steps and `docker exec` in turn
+ *   Runner.Worker stream ROUNDS BYTES   one job: bytes through a step's stdout
+ *   Runner.Worker rate   ROUNDS SCRIPT  one job: steps when told so by lines on stdin
  *
  * Prints one JSON object of microseconds. Exit status: 0; 1 if anything went wrong.
  */
@@ -282,31 +282,36 @@ static void bench_stream(int rounds, char *bytes)
 		median(&stream[RELAY]));
 }
 
-static void bench_rate(int rounds, char *script, enum how how)
+/* One job; steps of either kind as often as a line on stdin names it, until one says "end". */
+static void bench_rate(int rounds, char *script)
 {
 	static struct samples samples;
 	static struct result result;
 	char *argv[] = {"/usr/bin/bash", "-e", script, NULL};
-	char line[8];
+	char line[16];
 
 	start_job(&result);
 	(void)puts("ready");
 	(void)fflush(stdout);
-	if (!fgets(line, sizeof(line), stdin))
-		exit(1);
+	for (;;) {
+		if (!fgets(line, sizeof(line), stdin))
+			exit(1);
+		if (strcmp(line, "end\n") == 0)
+			break;
 
-	int64_t start = rh_now_us();
+		enum how how = strcmp(line, "plain\n") == 0 ? PLAIN : RELAY;
+		int64_t start = rh_now_us();
 
-	for (int i = 0; i < rounds; i++)
-		sample(&samples, how, argv);
+		samples.n = 0;
+		for (int i = 0; i < rounds; i++)
+			sample(&samples, how, argv);
 
-	int64_t us = rh_now_us() - start;
+		int64_t us = rh_now_us() - start;
 
-	/* The end of one job must not disturb the others' figures. */
-	(void)printf("{\"us\":%" PRId64 ",\"median\":%" PRId64 "}\n", us, median(&samples));
-	(void)fflush(stdout);
-	if (!fgets(line, sizeof(line), stdin))
-		exit(1);
+		(void)printf("{\"us\":%" PRId64 ",\"median\":%" PRId64 "}\n", us, median(&samples));
+		(void)fflush(stdout);
+	}
+	/* The end of one job must not disturb the others' figures: it waits for the line. */
 	end_job();
 }
 
@@ -329,8 +334,8 @@ int main(int argc, char **argv)
 		bench_exec(rounds, argv[3]);
 	else if (strcmp(argv[1], "stream") == 0 && argc == 4)
 		bench_stream(rounds, argv[3]);
-	else if (strcmp(argv[1], "rate") == 0 && argc == 5)
-		bench_rate(rounds, argv[3], strcmp(argv[4], "plain") == 0 ? PLAIN : RELAY);
+	else if (strcmp(argv[1], "rate") == 0 && argc == 4)
+		bench_rate(rounds, argv[3]);
 	else
 		return 2;
 	return 0;

@@ -109,10 +109,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.flush()
-        while True:
-            data = json.dumps(events.get()).encode() + b"\n"
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-            self.wfile.flush()
+        try:
+            while True:
+                data = json.dumps(events.get()).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+                self.wfile.flush()
+        except ConnectionError:  # the broker has gone
+            with lock:
+                listeners.remove(events)
+            self.close_connection = True
 
     def route(self, method):
         url = urllib.parse.urlsplit(self.path)

@@ -7,9 +7,15 @@ Memory and idle CPU are the broker's with 50 warm containers and 10 000 jobs in 
 
 import argparse
 import os
+import sqlite3
+import subprocess
 import time
 
 from common import measure, median, put, runnerhub, tick, wait_warm
+
+JOBS = 10000
+STEPS_OF_JOB = 5
+EVENTS_OF_JOB = 3
 
 
 def set_warm(n):
@@ -23,6 +29,42 @@ def set_warm(n):
     wait_warm("bench", n)
 
 
+def hub_broker(verb):
+    out = subprocess.run(["hub-broker", verb], check=True, stdout=subprocess.PIPE, text=True)
+    return out.stdout.strip()
+
+
+def insert(db, table, rows):
+    """Rows of some columns; the others are empty, as the store leaves what nobody has said."""
+    known = [(c[1], c[2]) for c in db.execute(f"PRAGMA table_info({table})")
+             if not c[5] or c[1] in rows[0]]
+    columns = [name for name, kind in known if kind != "BLOB" or name in rows[0]]
+    empty = {name: 0 if kind == "INTEGER" else "" for name, kind in known}
+    db.executemany(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({','.join('?' * len(columns))})",
+                   [[row.get(name, empty[name]) for name in columns] for row in rows])
+
+
+def fill_store():
+    """What a year or so leaves: ended jobs with their steps and events."""
+    hub_broker("stop")
+    now = time.time_ns() // 1000000
+    jobs = [{"id": i.to_bytes(16, "big"), "state": "ended", "result": "completed", "runner": "scale",
+             "profile": "bench", "repository": f"octo/project-{i % 40}", "workflow": "build",
+             "job_key": "test", "run_id": str(i), "run_attempt": "1", "container": f"{i:032x}",
+             "created_ms": now - i * 1000, "leased_ms": now - i * 1000, "ended_ms": now - i * 1000 + 900}
+            for i in range(1, JOBS + 1)]
+    with sqlite3.connect(os.path.join(os.environ["RUNNERHUB_DIR"], "state/runnerhub.db")) as db:
+        insert(db, "jobs", jobs)
+        insert(db, "steps", [{"job": job["id"], "step": n, "program": "bash", "label": f"__run_{n}",
+                              "started_ms": job["leased_ms"], "ended_ms": job["ended_ms"]}
+                             for job in jobs for n in range(1, STEPS_OF_JOB + 1)])
+        insert(db, "events", [{"job": job["id"], "kind": "job.note", "time_ms": job["ended_ms"],
+                               "message": f"event {n} of the job"}
+                              for job in jobs for n in range(1, EVENTS_OF_JOB + 1)])
+    hub_broker("start")
+    assert len(runnerhub("jobs", "--limit", "1000")) == 1000
+
+
 def starts(runner, n, rounds):
     times = []
     for _ in range(rounds):
@@ -32,13 +74,13 @@ def starts(runner, n, rounds):
 
 
 def broker_cpu_ticks():
-    with open(f"/proc/{os.environ['RUNNERHUB_PID']}/stat", encoding="utf-8") as file:
+    with open(f"/proc/{hub_broker('pid')}/stat", encoding="utf-8") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return int(fields[11]) + int(fields[12])
 
 
 def broker_rss_mib():
-    with open(f"/proc/{os.environ['RUNNERHUB_PID']}/status", encoding="utf-8") as file:
+    with open(f"/proc/{hub_broker('pid')}/status", encoding="utf-8") as file:
         line = next(l for l in file if l.startswith("VmRSS:"))
     return int(line.split()[1]) / 1024
 
@@ -51,6 +93,8 @@ def main():
     o = parser.parse_args()
     rounds = 15 if o.quick else 100
 
+    tick(f"filling the store with {JOBS} jobs")
+    fill_store()
     tick("job starts with 5 containers tracked")
     set_warm(5)
     few = starts(o.runner, 5, rounds)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@
 #define CONNS_MAX     64
 #define CALLS_MAX     32 /* of one connection, unanswered */
 #define OUT_QUEUE_MAX ((size_t)8 << 20) /* bytes a peer has yet to read */
+#define OUT_TRIM_MIN  ((size_t)128 << 10) /* an answer whose memory is given back at once */
 #define READ_SIZE     ((size_t)16 << 10)
 
 struct rh_control_conn {
@@ -53,6 +55,7 @@ struct rh_control {
 
 struct out {
 	uv_write_t request;
+	size_t size;
 	char *text;
 };
 
@@ -109,6 +112,10 @@ static void on_written(uv_write_t *request, int status)
 	struct out *out = request->data;
 
 	free(out->text);
+	/* Its objects are gone too by now. A large answer is rare, and what it took is not to stay.
+	 */
+	if (out->size > OUT_TRIM_MIN)
+		(void)malloc_trim(0);
 	free(out);
 }
 
@@ -126,6 +133,7 @@ void rh_control_send(struct rh_control_conn *conn, struct json_object *object)
 		conn_close(conn); /* it does not read, or we cannot answer */
 		return;
 	}
+	out->size = n;
 	out->text = malloc(n + 2);
 	if (out->text) {
 		memcpy(out->text, text, n);
