@@ -130,10 +130,14 @@ START_TEST(the_oom_score_is_above_the_agents)
 }
 END_TEST
 
-START_TEST(each_step_leads_a_session)
+/* What it sends to its group reaches neither the agent nor another step. */
+START_TEST(each_step_leads_a_group)
 {
-	rig_run_sh(&rig, "set -- $(cat /proc/$$/stat); echo $(($1 - $5)) $(($1 - $6))", &result);
-	ck_assert_str_eq(result.out, "0 0\n");
+	rig_run_sh(&rig, "set -- $(cat /proc/$$/stat); echo $(($1 - $5)); kill -KILL 0", &result);
+	ck_assert_str_eq(result.out, "0\n");
+	ck_assert_int_eq(result.report.signal, SIGKILL);
+	rig_run_sh(&rig, "echo next", &result);
+	ck_assert_str_eq(result.out, "next\n");
 }
 END_TEST
 
@@ -293,7 +297,7 @@ static void tests(Suite *suite)
 	const TTest *const all[] = {status_and_streams_arrive, death_by_signal_is_128_and_more,
 		stdin_is_a_pipe_with_an_end, streams_can_be_opened_again,
 		nothing_but_three_descriptors_is_inherited, the_process_is_as_the_block_says,
-		the_oom_score_is_above_the_agents, each_step_leads_a_session,
+		the_oom_score_is_above_the_agents, each_step_leads_a_group,
 		what_cannot_be_executed_is_told_as_by_a_shell,
 		a_program_of_the_host_is_found_by_its_base_name, arguments_up_to_the_kernels_limit,
 		a_background_process_lives_on_and_holds_nobody_up,
