@@ -119,6 +119,19 @@ static int on_ack(struct rh_link *link, struct rh_wire_msg *msg)
 	return 0;
 }
 
+static int on_step_kill(struct rh_link *link, struct rh_wire_msg *msg)
+{
+	struct rh_wire_step_ref ref;
+
+	if (msg->body_size < sizeof(ref))
+		return rh_origin(-EPROTO);
+	memcpy(&ref, msg->body, sizeof(ref));
+	/* Received bodies are terminated. */
+	if (rh_lease_is(link->lease, &ref.job))
+		rh_steps_kill(link->steps, ref.step, (const char *)msg->body + sizeof(ref));
+	return 0;
+}
+
 static int dispatch(struct rh_link *link, struct rh_wire_msg *msg)
 {
 	static const struct {
@@ -129,6 +142,7 @@ static int dispatch(struct rh_link *link, struct rh_wire_msg *msg)
 		{RH_WIRE_LEASE, on_lease},
 		{RH_WIRE_STEP, on_step},
 		{RH_WIRE_STEP_ACK, on_ack},
+		{RH_WIRE_STEP_KILL, on_step_kill},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

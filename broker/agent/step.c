@@ -330,6 +330,19 @@ int rh_steps_accept(struct rh_steps *steps, struct rh_wire_msg *msg)
 	return 0;
 }
 
+void rh_steps_kill(struct rh_steps *steps, uint64_t id, const char *why)
+{
+	for (size_t i = 0; i < RH_STEPS_MAX; i++) {
+		struct rh_step *step = &steps->slots[i];
+
+		if (step->state != RH_STEP_RUNNING || step->id != id)
+			continue;
+		free(step->failure);
+		step->failure = make_line(why); /* without memory it ends without a word */
+		(void)kill(-step->pid, SIGKILL); /* not reaped: the group is its own */
+	}
+}
+
 struct rh_step *rh_steps_find(struct rh_steps *steps, pid_t pid)
 {
 	for (size_t i = 0; i < RH_STEPS_MAX; i++) {

@@ -82,6 +82,14 @@ void rh_steps_deinit(struct rh_steps *steps);
  */
 int rh_steps_accept(struct rh_steps *steps, struct rh_wire_msg *msg);
 
+/**
+ * rh_steps_kill() - end a running step
+ * @why: a line for the step's log, valid UTF-8; copied
+ *
+ * A step that is not running is left alone.
+ */
+void rh_steps_kill(struct rh_steps *steps, uint64_t id, const char *why);
+
 /* The step whose main process is @pid, or NULL. */
 struct rh_step *rh_steps_find(struct rh_steps *steps, pid_t pid);
 

@@ -34,6 +34,7 @@
  *   ──▶ STEP                 body: its id; fds as above
  *         ◀── STEP_ENDED
  *   ──▶ STEP_ACK
+ *   ──▶ STEP_KILL            the step's process group ends; EXIT has the reason as its text
  *
  * Client and agent, on the step's channel:
  *
@@ -85,6 +86,7 @@ enum rh_wire_type {
 	RH_WIRE_LEASED = 35, /* struct rh_wire_state */
 	RH_WIRE_STEP_ENDED = 36, /* struct rh_wire_step_report */
 	RH_WIRE_STEP_ACK = 37, /* struct rh_wire_step_ref: the report is stored, forget it */
+	RH_WIRE_STEP_KILL = 38, /* struct rh_wire_step_ref, then one UTF-8 line: why */
 
 	/* step channel */
 	RH_WIRE_READY = 64, /* empty */

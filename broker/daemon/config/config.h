@@ -46,6 +46,10 @@ struct rh_profile {
 	uint32_t warm; /* containers kept ready, 0 allowed */
 	uint32_t max; /* containers of this profile at once, warm and leased */
 	uint64_t job_timeout_ms; /* 0: none */
+	uint64_t step_timeout_ms; /* 0: none */
+	uint64_t disk_bytes; /* of a job: its container's layer, workspace, _temp; 0: no limit */
+	uint64_t disk_files; /* entries of those; 0: no limit */
+	uint64_t output_bytes; /* of a job, as its Worker reads it; 0: no limit */
 };
 
 /* A registered runner: one file NAME.yaml in the runners directory, root-owned, written by install.

@@ -299,6 +299,42 @@ static const struct rh_option profile_rows[] = {
 		.max = 365 * DAY,
 		.zero_is_none = true,
 		.help = "how long a job may take"},
+	{.name = "step_timeout",
+		.type = RH_OPTION_DURATION,
+		.offset = PROFILE(step_timeout_ms),
+		.fallback = "none",
+		.min = SECOND,
+		.max = 365 * DAY,
+		.zero_is_none = true,
+		.help = "how long a step may take, whatever its workflow says"},
+	{.name = "disk",
+		.type = RH_OPTION_SIZE,
+		.offset = PROFILE(disk_bytes),
+		.fallback = "32G",
+		.min = 16 * MIB,
+		.max = 65536 * GIB,
+		.zero_is_none = true,
+		.help = "disk space of a job: what it writes in its container, its workspace and "
+			"its "
+			"temporary directory; looked at each second"},
+	{.name = "files",
+		.type = RH_OPTION_COUNT,
+		.offset = PROFILE(disk_files),
+		.fallback = "2000000",
+		.min = 1000,
+		.max = UINT64_C(1) << 40,
+		.zero_is_none = true,
+		.help = "files and directories of a job in the same places"},
+	{.name = "output",
+		.type = RH_OPTION_SIZE,
+		.offset = PROFILE(output_bytes),
+		.fallback = "4G",
+		.min = MIB,
+		.max = 65536 * GIB,
+		.zero_is_none = true,
+		.help = "bytes that the steps of a job may write to its log, as the runner's "
+			"Worker reads "
+			"them; looked at each second"},
 };
 
 static const struct rh_option runner_rows[] = {

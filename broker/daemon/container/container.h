@@ -139,6 +139,11 @@ void rh_container_hear(struct rh_container *container);
 /* The step's report is stored: the agent may forget it. Reports come again until then. */
 void rh_container_step_ack(struct rh_container *container, uint64_t step);
 
+/* Ends one running step; @why is the last line of its log. */
+void rh_container_step_kill(struct rh_container *container, uint64_t step, const char *why);
+/* Its directory on the host, with the tool cache's changes. */
+const char *rh_container_dir(const struct rh_container *container);
+
 /* Kill and remove. Safe in any state; may be called twice in one go. @cb (may be NULL) when it is
  * gone. */
 void rh_container_discard(

@@ -234,6 +234,11 @@ const char *rh_container_name(const struct rh_container *container)
 	return container->name;
 }
 
+const char *rh_container_dir(const struct rh_container *container)
+{
+	return container->dir;
+}
+
 pid_t rh_container_pid(const struct rh_container *container)
 {
 	return container->pid;

@@ -103,4 +103,8 @@ void rh_hardening_apply(
 	spec->ipc = rh_weakened("ipc") ? "host" : NULL;
 	if (rh_weakened("network"))
 		spec->network = "host";
+	if (rh_weakened("limit-memory"))
+		spec->memory_bytes = 0;
+	if (rh_weakened("nofile"))
+		spec->nofile = UINT32_MAX;
 }

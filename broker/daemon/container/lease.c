@@ -255,3 +255,17 @@ void rh_container_step_ack(struct rh_container *container, uint64_t step)
 		(void)rh_link_send(
 			&container->link, RH_WIRE_STEP_ACK, &body, sizeof(body), NULL, 0);
 }
+
+void rh_container_step_kill(struct rh_container *container, uint64_t step, const char *why)
+{
+	struct rh_wire_step_ref ref = {.job = container->job, .step = step};
+	uint8_t body[RH_WIRE_BODY_MAX];
+	size_t n = strnlen(why, sizeof(body) - sizeof(ref));
+
+	memcpy(body, &ref, sizeof(ref));
+	memcpy(body + sizeof(ref), why, n);
+	/* If it cannot be sent, whoever watches tries again. */
+	if (container->state == RH_CONTAINER_LEASED)
+		(void)rh_link_send(
+			&container->link, RH_WIRE_STEP_KILL, body, sizeof(ref) + n, NULL, 0);
+}

@@ -8,6 +8,7 @@
 #include "broker/daemon/ipc/identity.h"
 #include "broker/daemon/job/job.h"
 #include "broker/daemon/job/request.h"
+#include "broker/daemon/job/usage.h"
 #include "runnerhub/block.h"
 
 /* A step whose client is connected. */
@@ -19,6 +20,22 @@ struct rh_job_step {
 	int64_t started_ms;
 	char program[64];
 	char label[128];
+};
+
+/* What a job was last seen to use (watch.c). */
+struct rh_job_watch {
+	bool busy; /* it is being looked at */
+	bool looked; /* @last is valid */
+	struct rh_usage last;
+	struct rh_usage measured; /* when its disk was last measured */
+	int64_t measured_ms;
+	int64_t pause_ms; /* until it may be measured again */
+	uint64_t output_base; /* what its Worker had read at the lease */
+	unsigned n_full; /* seconds at the limit of processes, since some were refused */
+	unsigned n_quiet; /* seconds without a refusal */
+	uint64_t n_refused; /* processes, in that time */
+	pid_t suspect;
+	char *layer; /* the container's writable layer on the host, or NULL */
 };
 
 struct rh_job {
@@ -52,6 +69,8 @@ struct rh_job {
 	bool attached; /* its directories were touched: they must be released */
 	uint32_t n_async; /* callbacks that still hold this job */
 
+	struct rh_job_watch watch;
+
 	uint64_t n_steps;
 	uint32_t n_steps_running;
 	struct rh_job_step *steps;
@@ -70,6 +89,9 @@ struct rh_jobs {
 	struct rh_jobs_options options;
 	struct rh_job *jobs;
 	uint32_t n_jobs;
+	uv_timer_t watch_timer;
+	bool watch_closed;
+	bool measuring; /* one job at a time */
 	bool draining;
 	void (*on_idle)(void *arg);
 	void *idle_arg;
@@ -90,6 +112,9 @@ void rh_job_maybe_free(struct rh_job *job);
 void rh_job_arm(struct rh_job *job, uint64_t timeout_ms, uv_timer_cb cb);
 /* A job has ended: whoever waited for it goes on. */
 void rh_jobs_on_ended(struct rh_jobs *jobs);
+
+/* watch.c */
+int rh_jobs_watch_start(struct rh_jobs *jobs);
 
 /* record.c */
 void rh_job_save(struct rh_job *job, rh_store_done_fn cb, void *arg);

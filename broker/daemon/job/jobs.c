@@ -71,7 +71,7 @@ struct rh_job *rh_job_of_runner(struct rh_jobs *jobs, const char *runner, const 
 
 static void jobs_maybe_closed(struct rh_jobs *jobs)
 {
-	if (!jobs->closing || jobs->jobs)
+	if (!jobs->closing || jobs->jobs || !jobs->watch_closed)
 		return;
 
 	void (*cb)(void *) = jobs->on_closed;
@@ -95,6 +95,7 @@ static void job_free(struct rh_job *job)
 		job->next->prev = job->prev;
 	all->n_jobs--;
 	rh_block_free(job->block);
+	free(job->watch.layer);
 	rh_close(job->worker_pidfd);
 	rh_config_unref(job->config);
 	free(job);
@@ -217,9 +218,24 @@ int rh_jobs_start(const struct rh_jobs_options *options, struct rh_jobs **ret_jo
 	if (!jobs)
 		return rh_origin(-ENOMEM);
 	jobs->options = *options;
+
+	int r = rh_jobs_watch_start(jobs);
+
+	if (r < 0) {
+		free(jobs);
+		return rh_trace(r);
+	}
 	(void)rh_config_ref(jobs->options.config);
 	*ret_jobs = jobs;
 	return 0;
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	struct rh_jobs *jobs = handle->data;
+
+	jobs->watch_closed = true;
+	jobs_maybe_closed(jobs);
 }
 
 void rh_jobs_close(struct rh_jobs *jobs, void (*cb)(void *arg), void *arg)
@@ -235,7 +251,7 @@ void rh_jobs_close(struct rh_jobs *jobs, void (*cb)(void *arg), void *arg)
 		}
 		job_close(job);
 	}
-	jobs_maybe_closed(jobs);
+	uv_close((uv_handle_t *)&jobs->watch_timer, on_watch_closed);
 }
 
 void rh_jobs_set_containers(struct rh_jobs *jobs, struct rh_containers *containers)

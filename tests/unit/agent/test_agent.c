@@ -365,6 +365,29 @@ START_TEST(a_dead_client_takes_its_process_group_along)
 }
 END_TEST
 
+START_TEST(a_step_that_the_broker_ends_says_why)
+{
+	static const char why[] = "runnerhub: too long";
+	struct rig_step step = go("trap '' TERM INT HUP; sleep 100 & echo up; sleep 100");
+	struct rh_wire_step_ref ref = {.job = rig.job, .step = step.id + 1};
+	uint8_t body[sizeof(ref) + sizeof(why)];
+
+	await_word(&step, "up");
+	/* First one that is not running. */
+	memcpy(body + sizeof(ref), why, sizeof(why));
+	for (int i = 0; i < 2; i++) {
+		memcpy(body, &ref, sizeof(ref));
+		ck_assert_int_eq(rh_wire_send(rig.broker, RH_WIRE_STEP_KILL, body, sizeof(body) - 1,
+					 NULL, 0),
+			0);
+		ref.step = step.id;
+	}
+	rig_finish(&rig, &step, &result);
+	ck_assert_int_eq(result.exit_code, 128 + SIGKILL);
+	ck_assert_str_eq(result.text, "runnerhub: too long\n");
+}
+END_TEST
+
 START_TEST(nonsense_on_a_channel_is_a_dead_client)
 {
 	struct rig_step step = go("sleep 100");
@@ -499,8 +522,9 @@ static void tests(Suite *suite)
 		bad_streams_are_refused_with_a_reason,
 		a_block_that_is_none_is_refused_with_a_reason, go_may_lie_in_the_channel,
 		what_was_taken_back_does_not_run, signals_go_to_the_main_process_alone,
-		a_dead_client_takes_its_process_group_along, nonsense_on_a_channel_is_a_dead_client,
-		many_at_once, more_than_the_most_are_refused};
+		a_dead_client_takes_its_process_group_along, a_step_that_the_broker_ends_says_why,
+		nonsense_on_a_channel_is_a_dead_client, many_at_once,
+		more_than_the_most_are_refused};
 	TCase *leased = tcase_create("leased");
 
 	tcase_add_checked_fixture(leased, start, stop);

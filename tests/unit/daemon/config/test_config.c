@@ -245,7 +245,7 @@ static const struct {
 	{"profiles: {a: {imag: x}}\n",
 		"x.yaml:1: profiles.a.imag: unknown key; known here: image, user, cpus, memory, "
 		"pids, nofile, shm, network, ulimits, runtime, apparmor, cap_add, env, warm, max, "
-		"job_timeout"},
+		"job_timeout, step_timeout, disk, files, output"},
 };
 
 START_TEST(mistakes_are_named)

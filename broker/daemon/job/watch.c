@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Watching what jobs use. Each second every running job is looked at on a worker thread; what the
+ * kernel does not limit by itself, or limits without a word, is decided here. A job that passes a
+ * limit loses its container, and each of its running steps says in its log which limit it was, how
+ * much was used, and how to raise it.
+ *
+ *   processes   the kernel refuses them; a job that goes on trying gets nowhere, and never ends
+ *   disk        measured when it could have passed its limit (usage.h)
+ *   output      what its Worker has read since the lease
+ *   time        of each step
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/daemon/container/cgroups.h"
+#include "broker/daemon/job/internal.h"
+#include "runnerhub/clock.h"
+#include "runnerhub/list.h"
+#include "runnerhub/weaken.h"
+
+#define EVERY_MS 1000
+
+/*
+ * A build that meets the limit for a moment goes on without those processes: it takes so many
+ * seconds at the limit, in which so many were refused, with no longer pause between.
+ */
+#define PIDS_FULL_MAX    3
+#define PIDS_REFUSED_MAX 16
+#define PIDS_QUIET_MAX   3
+
+/* What masks a job's growth is others' shrinking; so it is measured now and then in any case. */
+#define MEASURE_EVERY_MS INT64_C(120000)
+/* Walking may take a twentieth of a processor's time. */
+#define MEASURE_PAUSE 20
+
+struct look {
+	uv_work_t work;
+	struct rh_job *job;
+	struct rh_usage_target target;
+	struct rh_usage usage;
+};
+
+static void on_work(uv_work_t *work)
+{
+	struct look *look = rh_list_entry(work, struct look, work);
+
+	if (!look->target.paths[0])
+		rh_usage_find_layer(&look->target);
+	rh_usage_take(&look->target, &look->usage);
+}
+
+_printf_(2, 3) static void lose(struct rh_job *job, const char *fmt, ...)
+{
+	char reason[sizeof(job->reason)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	rh_job_lose_container(job, reason);
+}
+
+static void judge_pids(struct rh_job *job, const struct rh_usage *usage)
+{
+	struct rh_job_watch *watch = &job->watch;
+	uint64_t before = watch->looked ? watch->last.pids_hits : usage->pids_hits;
+	uint64_t n_new = usage->pids_hits > before ? usage->pids_hits - before : 0;
+	bool is_full = usage->n_pids >= usage->pids_max - usage->pids_max / 16;
+
+	/* Shells wait longer and longer between their tries. */
+	watch->n_quiet = n_new > 0 ? 0 : watch->n_quiet + 1;
+	if (!is_full || watch->n_quiet >= PIDS_QUIET_MAX) {
+		watch->n_refused = 0;
+		watch->n_full = 0;
+	}
+	watch->n_refused += n_new;
+	watch->n_full += watch->n_refused > 0;
+	if (watch->n_full >= PIDS_FULL_MAX && watch->n_refused >= PIDS_REFUSED_MAX &&
+		!rh_weakened("watch-pids"))
+		lose(job,
+			"the job has all the processes and threads that it may have (%" PRIu64
+			") and goes on starting more (%" PRIu64 " were refused); raise `pids` of "
+			"profile %s if it needs them",
+			usage->pids_max, usage->pids_hits, job->profile->name);
+}
+
+static void judge_output(struct rh_job *job, const struct rh_usage *usage)
+{
+	struct rh_job_watch *watch = &job->watch;
+	uint64_t limit = job->profile->output_bytes;
+
+	if (!watch->looked)
+		watch->output_base = usage->output_bytes;
+
+	uint64_t bytes = usage->output_bytes > watch->output_base
+		? usage->output_bytes - watch->output_base
+		: 0;
+
+	if (limit > 0 && bytes > limit && !rh_weakened("watch-output"))
+		lose(job,
+			"the job wrote more output than it may (%" PRIu64 " MiB of %" PRIu64
+			" MiB); raise `output` of profile %s if it needs that",
+			bytes >> 20, limit >> 20, job->profile->name);
+}
+
+static void judge_disk(struct rh_job *job, const struct rh_usage *usage)
+{
+	const struct rh_profile *profile = job->profile;
+	struct rh_job_watch *watch = &job->watch;
+
+	if (usage->measured) {
+		watch->measured_ms = rh_now_ms();
+		watch->pause_ms = (int64_t)usage->measure_ms * MEASURE_PAUSE;
+		watch->measured = *usage;
+	} else if (!watch->looked) {
+		watch->measured_ms = rh_now_ms();
+		watch->measured = *usage;
+	}
+	if (rh_weakened("watch-disk") || !usage->measured)
+		return;
+	if (profile->disk_bytes > 0 && usage->disk_bytes > profile->disk_bytes)
+		lose(job,
+			"the job filled more disk than it may (%" PRIu64 " MiB of %" PRIu64
+			" MiB); raise `disk` of profile %s if it needs that",
+			usage->disk_bytes >> 20, profile->disk_bytes >> 20, profile->name);
+	else if (profile->disk_files > 0 && usage->disk_files > profile->disk_files)
+		lose(job,
+			"the job made more files than it may (%" PRIu64 " of %" PRIu64
+			"); raise `files` of profile %s if it needs them",
+			usage->disk_files, profile->disk_files, profile->name);
+}
+
+static void judge_suspect(struct rh_job *job, const struct rh_usage *usage)
+{
+	job->watch.suspect = usage->suspect;
+	if (usage->killed)
+		rh_job_event(job, "step.stopped",
+			"a step's process was stopped before its program began, which keeps the "
+			"agent waiting; it was killed");
+}
+
+static void judge_steps(struct rh_job *job)
+{
+	int64_t limit_ms = (int64_t)job->profile->step_timeout_ms;
+	int64_t now_ms = rh_wall_ms();
+	char why[256];
+
+	for (struct rh_job_step *step = job->steps; step && limit_ms > 0; step = step->next) {
+		if (now_ms - step->started_ms < limit_ms || rh_weakened("watch-time"))
+			continue;
+		(void)snprintf(why, sizeof(why),
+			"runnerhub: the step took longer than the step_timeout of profile %s "
+			"(%" PRId64 " s) and was killed; raise it there",
+			job->profile->name, limit_ms / 1000);
+		rh_container_step_kill(job->container, step->id, why);
+	}
+}
+
+static bool is_watched(const struct rh_job *job)
+{
+	return job->phase == RH_JOB_PHASE_RUNNING && job->container && job->profile &&
+		!job->closing;
+}
+
+static void judge(struct rh_job *job, const struct rh_usage *usage)
+{
+	static void (*const judges[])(struct rh_job * job, const struct rh_usage *usage) = {
+		judge_suspect, judge_pids, judge_output, judge_disk};
+
+	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]) && is_watched(job); i++)
+		judges[i](job, usage);
+	job->watch.last = *usage;
+	job->watch.looked = true;
+}
+
+static void on_work_done(uv_work_t *work, int status)
+{
+	struct look *look = rh_list_entry(work, struct look, work);
+	struct rh_job *job = look->job;
+
+	job->n_async--;
+	job->watch.busy = false;
+	if (look->target.measure)
+		job->all->measuring = false;
+	if (status == 0 && is_watched(job)) {
+		free(job->watch.layer);
+		job->watch.layer = rh_steal(&look->target.paths[0]);
+		judge(job, &look->usage);
+	}
+	rh_usage_target_deinit(&look->target);
+	free(look);
+	rh_job_maybe_free(job);
+}
+
+/* Whether the job could have passed a limit since it was last measured. */
+static bool wants_measure(const struct rh_job *job)
+{
+	const struct rh_job_watch *watch = &job->watch;
+	const struct rh_usage *then = &watch->measured, *now = &watch->last;
+	int64_t age_ms = rh_now_ms() - watch->measured_ms;
+	uint64_t bytes = then->disk_bytes, files = then->disk_files;
+
+	if (!watch->looked || job->all->measuring || age_ms < watch->pause_ms)
+		return false;
+	if (now->fs_bytes > then->fs_bytes)
+		bytes += now->fs_bytes - then->fs_bytes;
+	if (now->fs_files > then->fs_files)
+		files += now->fs_files - then->fs_files;
+	return (job->profile->disk_bytes > 0 && bytes > job->profile->disk_bytes) ||
+		(job->profile->disk_files > 0 && files > job->profile->disk_files) ||
+		age_ms > MEASURE_EVERY_MS;
+}
+
+static int fill_target(struct rh_job *job, struct rh_usage_target *target)
+{
+	const char *dir = rh_container_dir(job->container);
+
+	target->init = rh_container_pid(job->container);
+	target->worker = job->worker_pid;
+	target->measure = wants_measure(job);
+	target->suspect = job->watch.suspect;
+	target->paths[0] = job->watch.layer ? strdup(job->watch.layer) : NULL;
+	target->paths[1] = dir ? strdup(dir) : NULL;
+	if (asprintf(&target->paths[2], "%s/%s", job->runner->work, job->request.repo) < 0)
+		target->paths[2] = NULL;
+	if (asprintf(&target->paths[3], "%s/_temp", job->runner->work) < 0)
+		target->paths[3] = NULL;
+	return target->paths[2] && target->paths[3] ? 0 : rh_origin(-ENOMEM);
+}
+
+static void look_at(struct rh_job *job)
+{
+	struct look *look = calloc(1, sizeof(*look));
+
+	if (!look)
+		return; /* in a second again */
+	look->job = job;
+	if (fill_target(job, &look->target) < 0 ||
+		uv_queue_work(job->all->options.loop, &look->work, on_work, on_work_done) < 0) {
+		rh_usage_target_deinit(&look->target);
+		free(look);
+		return;
+	}
+	job->n_async++;
+	job->watch.busy = true;
+	if (look->target.measure)
+		job->all->measuring = true;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct rh_jobs *jobs = timer->data;
+
+	for (struct rh_job *job = jobs->jobs; job; job = job->next) {
+		if (!is_watched(job))
+			continue;
+		judge_steps(job);
+		if (!job->watch.busy)
+			look_at(job);
+	}
+}
+
+int rh_jobs_watch_start(struct rh_jobs *jobs)
+{
+	int r = uv_timer_init(jobs->options.loop, &jobs->watch_timer);
+
+	if (r < 0)
+		return rh_trace(r);
+	jobs->watch_timer.data = jobs;
+	return rh_trace(uv_timer_start(&jobs->watch_timer, on_tick, EVERY_MS, EVERY_MS));
+}

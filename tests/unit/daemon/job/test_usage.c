@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * broker/daemon/job/usage.c: what is counted, and what is not.
+ */
+
+#include "broker/daemon/job/usage.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rh-test.h"
+#include "runnerhub/cleanup.h"
+#include "runnerhub/clock.h"
+#include "runnerhub/fd.h"
+
+static char dir[] = "/tmp/rh-usage-XXXXXX";
+
+static void make(void)
+{
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void clean(void)
+{
+	rh_test_remove_tree(dir);
+}
+
+static const char *at(const char *name)
+{
+	static char path[4][128];
+	static int n;
+
+	n = (n + 1) % 4;
+	(void)snprintf(path[n], sizeof(path[n]), "%s/%s", dir, name);
+	return path[n];
+}
+
+static void write_file(const char *name, size_t size)
+{
+	static char data[1 << 20];
+	_cleanup_(rh_closep) int fd = open(at(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	ck_assert_int_ge(fd, 0);
+	memset(data, 'x', sizeof(data));
+	ck_assert_int_eq(rh_write_all(fd, data, size), 0);
+	ck_assert_int_eq(fsync(fd), 0);
+}
+
+START_TEST(a_tree_is_counted_without_what_links_name)
+{
+	uint64_t bytes = 0, files = 0;
+
+	ck_assert_int_eq(mkdir(at("deep"), 0755), 0);
+	write_file("one", 1 << 20);
+	write_file("deep/two", 1 << 19);
+	ck_assert_int_eq(link(at("one"), at("deep/again")), 0);
+	ck_assert_int_eq(symlink("/usr", at("out")), 0);
+	ck_assert_int_eq(symlink("..", at("deep/up")), 0);
+	rh_usage_walk(dir, rh_now_ms() + 10000, &bytes, &files);
+	ck_assert_uint_eq(files, 6);
+	ck_assert_uint_ge(bytes, 3 << 19);
+	ck_assert_uint_lt(bytes, (3 << 19) + 65536);
+}
+END_TEST
+
+START_TEST(a_walk_ends_at_its_deadline_and_at_any_depth)
+{
+	uint64_t bytes = 0, files = 0;
+	char path[1024];
+	size_t n = (size_t)snprintf(path, sizeof(path), "%s", dir);
+
+	for (int i = 0; i < 100; i++) {
+		n += (size_t)snprintf(path + n, sizeof(path) - n, "/d");
+		ck_assert_int_eq(mkdir(path, 0755), 0);
+	}
+	rh_usage_walk(dir, rh_now_ms() + 10000, &bytes, &files);
+	ck_assert_uint_ge(files, 50);
+	files = 0;
+	rh_usage_walk(dir, rh_now_ms() - 1, &bytes, &files);
+	ck_assert_uint_eq(files, 0);
+	rh_usage_walk("/no/such/place", rh_now_ms() + 1000, &bytes, &files);
+	ck_assert_uint_eq(files, 0);
+}
+END_TEST
+
+START_TEST(the_writable_layer_is_found)
+{
+	const char text[] = "1 2 0:5 / /proc rw - proc proc rw\n"
+			    "36 25 0:40 / / rw,relatime - overlay overlay rw,lowerdir=/a:/b,"
+			    "upperdir=/layers/x/diff,workdir=/layers/x/work\n"
+			    "9 9 0:9 / /tools rw - overlay overlay rw,upperdir=/other,workdir=/w\n";
+	char path[64];
+
+	ck_assert(rh_usage_upper_of(text, path, sizeof(path)));
+	ck_assert_str_eq(path, "/layers/x/diff");
+	ck_assert(!rh_usage_upper_of(text, path, 8));
+	ck_assert(!rh_usage_upper_of("1 2 8:1 / / rw - ext4 /dev/vda rw\n"
+				     "9 9 0:9 / /t rw - overlay o rw,upperdir=/other\n",
+		path, sizeof(path)));
+	ck_assert(!rh_usage_upper_of("", path, sizeof(path)));
+}
+END_TEST
+
+START_TEST(a_process_is_looked_at)
+{
+	struct rh_usage_target target = {.init = getpid(), .worker = getpid(), .measure = true};
+	struct rh_usage usage;
+
+	target.paths[1] = strdup(dir);
+	write_file("one", 1 << 20);
+	rh_usage_take(&target, &usage);
+	ck_assert_uint_gt(usage.output_bytes, 0);
+	ck_assert_uint_gt(usage.fs_bytes, 0);
+	ck_assert_uint_eq(usage.suspect, 0);
+	ck_assert(usage.measured);
+	ck_assert_uint_ge(usage.disk_bytes, 1 << 20);
+	/* Who is gone has nothing. */
+	target.init = target.worker = 0x3fffffff;
+	rh_usage_take(&target, &usage);
+	ck_assert(!usage.measured);
+	ck_assert_uint_eq(usage.output_bytes, 0);
+	rh_usage_target_deinit(&target);
+}
+END_TEST
+
+/* What a job's root can do to its agent: it waits in vfork(2) for a child that is stopped. */
+static pid_t start_stuck(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (vfork() == 0) {
+			(void)raise(SIGSTOP);
+			_exit(7);
+		}
+		_exit(0);
+	}
+	return pid;
+}
+
+START_TEST(who_keeps_the_agent_waiting_is_killed)
+{
+	struct rh_usage_target target = {.init = start_stuck(), .worker = getpid()};
+	struct rh_usage usage = {0};
+	int status = -1;
+
+	ck_assert_int_ge(target.init, 0);
+	for (int i = 0; i < 2000 && usage.suspect == 0; i++) {
+		(void)usleep(5000);
+		rh_usage_take(&target, &usage);
+	}
+	ck_assert_int_gt(usage.suspect, 0);
+	ck_assert(!usage.killed);
+	target.suspect = usage.suspect;
+	rh_usage_take(&target, &usage);
+	ck_assert(usage.killed);
+	ck_assert_int_eq(waitpid(target.init, &status, 0), target.init);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+static void tests(Suite *suite)
+{
+	TCase *usage = tcase_create("usage");
+	const TTest *const all[] = {a_tree_is_counted_without_what_links_name,
+		a_walk_ends_at_its_deadline_and_at_any_depth, the_writable_layer_is_found,
+		a_process_is_looked_at, who_keeps_the_agent_waiting_is_killed};
+
+	tcase_add_checked_fixture(usage, make, clean);
+	tcase_set_timeout(usage, 60);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		tcase_add_test(usage, all[i]);
+	suite_add_tcase(suite, usage);
+}
+
+RH_TEST_MAIN("usage", tests);
