@@ -126,8 +126,9 @@ void rh_job_maybe_free(struct rh_job *job)
 			job_free(job);
 		return;
 	}
+	/* A hook that outlives its Worker still holds its job, as the administrator's own does. */
 	if (job->phase == RH_JOB_PHASE_ENDED && job->worker_gone && job->n_async == 0 &&
-		!job->steps)
+		!job->steps && !job->peer)
 		job_close(job);
 }
 
