@@ -170,20 +170,22 @@ stage_fuzz() {
     counted "$n" 0
 }
 
-# real_tests KIND DIRECTORY: tests against a real engine, with the programs of a build
+# real_tests KIND DIRECTORY [OPTION…]: tests against a real engine, with the programs of a build
 real_tests() {
     local kind=$1 directory=$2 rc=0 json=$RH_BUILD/logs/$stage.json
+    shift 2
     setup_all
     build "$kind"
     python3 "$RH_TOP/tests/integration/run.py" --build "$RH_BUILD/$kind" --json "$json" \
-        "$RH_TOP/$directory" || rc=$?
+        "$@" "$RH_TOP/$directory" || rc=$?
     # shellcheck disable=SC2046 # two numbers
     counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json")
     return "$rc"
 }
 
 stage_integration() {
-    real_tests sanitize tests/integration
+    # They mostly wait.
+    real_tests sanitize tests/integration --jobs 3
 }
 
 stage_acceptance() {

@@ -16,12 +16,12 @@ from trouble import Run, Trouble, flow
 CONFIG = """
 timeouts:
   broker_wait: 2s
-  job_start: 15s
+  job_start: 25s
   agent: 5s
   drain: 5s
 docker:
   socket: {}
-  request_timeout: 2s
+  request_timeout: 4s
 default_profile: debian
 profiles:
   debian:

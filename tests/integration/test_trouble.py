@@ -76,7 +76,7 @@ class Containers(Trouble):
         began = time.monotonic()
         subprocess.run(["docker", "kill", name], check=True, stdout=subprocess.DEVNULL)
         done = run.result()
-        self.assertLess(time.monotonic() - began, 8)
+        self.assertLess(time.monotonic() - began, 5)
         self.assert_failed(done, "runnerhub: ")
         self.assertIn("container", self.last_job()["reason"])
 
@@ -103,11 +103,6 @@ class Containers(Trouble):
             time.sleep(0.5)
         self.assert_failed(done, "runnerhub-not-there")
 
-    def test_silence_is_no_failure(self):
-        done = self.hub.workflow(flow({"run": "sleep 15; echo spoke"}))
-        self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertIn("spoke", done.stdout)
-
     def test_odd_steps(self):
         done = self.hub.workflow(flow(
             {"name": "closed", "run": "exec 0<&- 1>&- 2>&-; true"},
@@ -120,18 +115,6 @@ class Containers(Trouble):
         self.assertIn("exit code 9", done.stdout)
         codes = [step["exitCode"] for step in self.last_job()["steps"]]
         self.assertEqual(codes[:3] + codes[4:], [0, 0, 0, 9])
-
-    def test_much_output_and_a_slow_reader(self):
-        done = self.hub.workflow(flow({"run": "yes | head -c 4000000"}, {"run": "head -c 40000000 /dev/zero"}))
-        self.assertEqual(done.returncode, 0, done.stdout[-2000:])
-
-    def test_arguments_up_to_the_limit(self):
-        script = ("python3 - <<'E'\nimport os, subprocess\n"
-                  "big = {'V%d' % n: 'x' * 100000 for n in range(15)}\n"
-                  "r = subprocess.run(['/bin/true'], env=big)\nprint('passed', r.returncode)\nE")
-        done = self.hub.workflow(flow({"run": script}, {"run": "true", "env": {"BIG": "x" * 100000}}))
-        self.assertEqual(done.returncode, 0, done.stdout[-2000:])
-        self.assertIn("passed 0", done.stdout)
 
 
 class Workers(Trouble):

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A minute of silence while every deadline is 2 s; 1 GiB of output for a slow reader."""
+
+import time
+import unittest
+
+import client
+import hub
+from trouble import Run, Trouble, flow
+
+# Whatever is a deadline of RunnerHub's own. What a job or step may take is the workflow's to say.
+SILENT = """
+timeouts:
+  broker_wait: 2s
+  job_start: 2s
+  agent: 2s
+  drain: 2s
+  announce_keep: 2s
+docker:
+  request_timeout: 2s
+default_profile: debian
+profiles:
+  debian:
+    image: runnerhub-debian
+    warm: 1
+"""
+
+GIB = 1 << 30
+
+
+class Long(Trouble):
+    @classmethod
+    def make_hub(cls):
+        cls.runner = client.Runner()
+        cls.addClassCleanup(cls.runner.remove)
+        return hub.Instance(SILENT, runners=[cls.runner.root])
+
+    def test_silence_and_much_output(self):
+        """Both at once on two instances of one configuration: the one mostly waits."""
+        with hub.Instance(SILENT) as other:
+            hub.wait_until(lambda: other.cli("status")["pools"][0]["warm"], 30, "a warm container")
+            began = time.monotonic()
+            silent = Run(other, flow({"run": "sleep 60; echo spoke"}), "--runner", other.runner(1))
+            hub.wait_until(lambda: self.hub.cli("status")["pools"][0]["warm"], 30, "a warm container")
+            got = self.runner.result(self.hub, "raw_worker", "big_output", GIB, 64 << 20)
+            self.assertEqual((got["bytes"], got["code"]), (GIB, 0), got)
+            # The broker is not in the step's way: what it grew by does not go with the size.
+            self.assertLess(got["most"] - got["began"], 8 << 20, got)
+            done = silent.result()
+            self.assert_green(done, "spoke")
+            self.assertGreater(time.monotonic() - began, 60)
+
+
+del Trouble
+
+if __name__ == "__main__":
+    unittest.main()
