@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Workers of tests do (see client.py); each public function is a Worker's whole life."""
 
+import contextlib
 import os
 import socket
 import struct
 import subprocess
 import time
 
-from client import (DONE, EXIT, GO, HOST_HOOK_DONE, JOB_COMPLETED, JOB_STARTED, READY, SIGNAL, STEP, STEP_ACCEPTED, TEXT,
-                    VERSION, block, child, dial, hear, job_environment, memfd, packet, strings, tell)
+from client import (DONE, EXIT, GO, HOST_HOOK_DONE, JOB_COMPLETED, JOB_STARTED, READY, SIGNAL, STEP, TEXT, VERSION, block, child, dial, hear, job_environment, memfd, packet, strings, tell)
 
 ROOT, RUN, LIBEXEC = (os.environ.get(name, "") for name in ("RH_ROOT", "RH_RUN", "RH_LIBEXEC"))
 
@@ -53,18 +53,17 @@ def step(script, version=VERSION):
     """A step as the hook program runs it: [kinds heard, exit code, output]."""
     with dial(RUN) as s:
         channel, out = offer(s, script, version)
-        kinds = [hear(s)[0]]
-        code = None
-        if kinds == [STEP_ACCEPTED]:
-            kinds.append(hear(channel)[0])
+        with contextlib.suppress(BrokenPipeError):
             tell(channel, GO, version=version)
-            while code is None:
-                kind, _, body = hear(channel)
-                if kind is None:
-                    break
-                kinds.append(kind)
-                if kind == EXIT:
-                    code = struct.unpack("=iI", body[:8])[0]
+        kinds, code = [], None
+        while code is None:
+            kind, _, body = hear(channel)
+            if kind is None:
+                kinds.append(hear(s)[0])  # why there is no channel any more
+                break
+            kinds.append(kind)
+            if kind == EXIT:
+                code = struct.unpack("=iI", body[:8])[0]
         channel.close()
         return [kinds, code, read_all(out)]
 
@@ -72,6 +71,17 @@ def step(script, version=VERSION):
 def whole_job(version):
     return {"started": child(hook, JOB_STARTED, version), "step": child(step, "echo from; hostname; exit 7", version),
             "completed": child(hook, JOB_COMPLETED, version)}
+
+
+def begun_job():
+    """A job whose Worker does nothing, while a child that nobody waits for offers a step and hangs."""
+    child(hook, JOB_STARTED)
+    if os.fork() == 0:
+        with dial(RUN) as s:
+            offer(s, "touch ran-orphan")
+            time.sleep(5)
+        os._exit(0)
+    time.sleep(60)
 
 
 def refused(version):
@@ -86,7 +96,7 @@ def answer_to(data, fds=()):
             kind, _, body = hear(s)
         except (BrokenPipeError, ConnectionResetError):
             return [None, ""]
-        return [kind, body.decode(errors="replace") if kind not in (DONE, STEP_ACCEPTED) else ""]
+        return [kind, body.decode(errors="replace") if kind != DONE else ""]
 
 
 def packets():
@@ -145,9 +155,8 @@ def untimely_channel(what):
     """A step's channel on which the wrong thing is said: [what came, whether it ran]."""
     with dial(RUN) as s:
         channel, out = offer(s, f"touch ran-{what}; sleep 0.3")
-        hear(s)
         if what == "early-go":
-            tell(channel, GO)  # READY is on its way: as good as after it
+            tell(channel, GO)
         elif what == "signal-first":
             tell(channel, SIGNAL, struct.pack("=i", 9))
         elif what == "foreign":
@@ -236,4 +245,4 @@ def rss(pid):
 
 
 TEXT_AND_DONE = [TEXT, DONE]
-RAN = [STEP_ACCEPTED, READY, EXIT]
+RAN = [READY, EXIT]

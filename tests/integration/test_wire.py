@@ -84,8 +84,8 @@ class Wire(Trouble):
         self.assert_ran(said["ran"], "beside\n")
         self.assertEqual(set(said["said"]), {client.REFUSED})
 
-    def test_worker_that_is_gone_before_its_hook_is_answered(self):
-        with self.runner.worker(self.hub, "raw_worker", "whole_job", client.VERSION) as worker:
+    def test_worker_that_is_gone_while_peers_hold_on(self):
+        with self.runner.worker(self.hub, "raw_worker", "begun_job") as worker:
             hub.wait_until(lambda: self.hub.cli("status")["jobs"], 20, "a job")
             worker.kill()
         self.check_clean()
