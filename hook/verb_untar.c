@@ -2,21 +2,27 @@
 
 /*
  * untar: runs in place of the tar with which the Worker unpacks an action's archive into its
- * staging folder. Happens on the host, before there is a container, so tar is the system's own and
- * is given nothing but the archive: a job's TAR_OPTIONS or PATH do not reach it.
+ * staging folder. Happens on the host, before there is a container, so tar is the system's own, is
+ * given nothing but the archive (a job's TAR_OPTIONS or PATH do not reach it) and can write nowhere
+ * else. What it has unpacked is cleaned before the Worker copies it.
  */
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "hook.h"
+#include "runnerhub/weaken.h"
 #include "say.h"
+#include "untar.h"
 
 #define STAGING "_staging"
 
@@ -42,9 +48,45 @@ static bool belongs_here(const char *archive)
 		dir_st.st_ino == up_st.st_ino;
 }
 
-int rh_verb_untar(const struct rh_hook *hook)
+static _Noreturn void become_tar(char *archive, pid_t parent)
 {
 	static const char *const programs[] = {"/usr/bin/tar", "/bin/tar"};
+	char path[] = "PATH=/usr/bin:/bin";
+	char *envp[] = {path, NULL};
+	char *words[] = {
+		(char[]){"tar"}, (char[]){"--no-same-owner"}, (char[]){"-xzf"}, archive, NULL};
+	int r = 0;
+
+	/* It ends with its parent, which the runner may kill. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(RH_EXIT_FAILURE);
+	if (!rh_weakened("untar-box"))
+		r = rh_untar_confine(archive);
+	if (r < 0) {
+		rh_say("tar cannot be confined: %s", strerror(-r));
+		_exit(RH_EXIT_FAILURE);
+	}
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		(void)execve(programs[i], words, envp);
+	rh_say("tar cannot be run on the host: %s", strerror(errno));
+	_exit(RH_EXIT_FAILURE);
+}
+
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+
+	while (pid > 0 && waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return RH_EXIT_FAILURE;
+	}
+	if (pid < 0)
+		return RH_EXIT_FAILURE;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int rh_verb_untar(const struct rh_hook *hook)
+{
 	char *const *argv = hook->argv;
 
 	if (!argv[0] || !argv[1] || !argv[2] || argv[3] || strcmp(argv[1], "-xzf") != 0 ||
@@ -53,14 +95,15 @@ int rh_verb_untar(const struct rh_hook *hook)
 		return RH_EXIT_FAILURE;
 	}
 
-	char path[] = "PATH=/usr/bin:/bin";
-	char *envp[] = {path, NULL};
-	char name[] = "tar";
-	char options[] = "-xzf";
-	char *words[] = {name, options, argv[2], NULL};
+	pid_t self = getpid();
+	pid_t pid = fork();
 
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		(void)execve(programs[i], words, envp);
-	rh_say("tar cannot be run on the host: %s", strerror(errno));
-	return RH_EXIT_FAILURE;
+	if (pid == 0)
+		become_tar(argv[2], self);
+
+	int status = wait_for(pid);
+
+	if (!rh_weakened("untar-clean") && rh_untar_clean(".") < 0)
+		return RH_EXIT_FAILURE;
+	return status;
 }

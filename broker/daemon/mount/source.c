@@ -17,6 +17,7 @@
 
 #include "broker/daemon/mount/kernel.h"
 #include "runnerhub/cleanup.h"
+#include "runnerhub/weaken.h"
 
 int rh_source_clone(int fd, int userns_fd, bool read_only)
 {
@@ -75,10 +76,12 @@ int rh_source_open(
 	if (fd < 0)
 		return rh_err_set(err, fd, "%.200s/%.200s: %s", base, entry->source, strerror(-fd));
 
-	int r = rh_source_clone(fd, set->userns_fd, entry->read_only);
+	bool read_only = entry->read_only &&
+		!(entry->base == RH_PLAN_WORK && rh_weakened("read-only-actions"));
+	int r = rh_source_clone(fd, set->userns_fd, read_only);
 
 	if (r == -EOPNOTSUPP && entry->map_optional)
-		r = rh_source_clone(fd, -1, entry->read_only);
+		r = rh_source_clone(fd, -1, read_only);
 	if (r == -EOPNOTSUPP)
 		return rh_err_set(err, r,
 			"the file system of %.200s/%.150s has no id-mapped mounts; set 'user: "
