@@ -154,6 +154,8 @@ bool rh_parse_number(
 
 /* -- commands -- */
 int rh_cmd_status(struct rh_cli *cli, int argc, char **argv);
+/* Prints what was in force for a job; its whole id. Return: exit status. */
+int rh_show_isolation(struct rh_cli *cli, const char *id);
 int rh_cmd_jobs(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_pools(struct rh_cli *cli, int argc, char **argv);

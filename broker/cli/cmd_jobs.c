@@ -200,7 +200,7 @@ static void print_whole(const struct rh_cli *cli, struct json_object *job)
 	}
 }
 
-static int show(struct rh_cli *cli, const char *word)
+static int show(struct rh_cli *cli, const char *word, bool isolation)
 {
 	_cleanup_(json_object_putp) struct json_object *job = NULL;
 	char id[RH_JOB_ID_SIZE];
@@ -208,6 +208,8 @@ static int show(struct rh_cli *cli, const char *word)
 
 	if (status != RH_EXIT_OK)
 		return status;
+	if (isolation)
+		return rh_show_isolation(cli, id);
 
 	struct json_object *args = json_object_new_object();
 
@@ -227,6 +229,7 @@ int rh_cmd_jobs(struct rh_cli *cli, int argc, char **argv)
 {
 	const char *state = NULL, *result = NULL, *runner = NULL, *repository = NULL, *limit = "20";
 	const char *words[2] = {NULL, NULL};
+	bool isolation = false;
 	const struct rh_option options[] = {
 		{.name = "state",
 			.value = "STATE",
@@ -245,6 +248,9 @@ int rh_cmd_jobs(struct rh_cli *cli, int argc, char **argv)
 			.value = "N",
 			.help = "at most so many (default 20)",
 			.ret_text = &limit},
+		{.name = "isolation",
+			.help = "with `show`: what was really in force, as the kernel said",
+			.ret_switch = &isolation},
 		{0},
 	};
 	int64_t n = 0;
@@ -253,7 +259,7 @@ int rh_cmd_jobs(struct rh_cli *cli, int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (words[0] && strcmp(words[0], "show") == 0 && words[1])
-		return show(cli, words[1]);
+		return show(cli, words[1], isolation);
 	if (words[0] && strcmp(words[0], "list") != 0) {
 		(void)fprintf(
 			stderr, "runnerhub jobs: say `jobs`, `jobs list` or `jobs show ID`\n");

@@ -247,6 +247,7 @@ const struct rh_op rh_ops[] = {
 	{"jobs", RH_OP_VIEW, "jobs: limit offset state result runner repository since_ms",
 		op_query},
 	{"job", RH_OP_VIEW, "one job with steps and events: id", op_query},
+	{"isolation", RH_OP_VIEW, "what was really in force for a job: id", op_query},
 	{"containers", RH_OP_VIEW, "containers: state all", op_query},
 	{"events", RH_OP_VIEW, "events: limit job since_id", op_query},
 	{"counts", RH_OP_VIEW, "how many jobs, steps, containers, events", op_query},

@@ -180,7 +180,9 @@ static bool add_limits(struct json_object *host, const struct rh_engine_spec *sp
 /* What is the engine's to choose, unless the profile does. */
 static bool add_ways(struct json_object *host, const struct rh_engine_spec *spec)
 {
-	return (!spec->runtime || add_text(host, "Runtime", spec->runtime)) &&
+	/* Where control groups are version 1 the engine's default is the host's namespace. */
+	return add_text(host, "CgroupnsMode", "private") &&
+		(!spec->runtime || add_text(host, "Runtime", spec->runtime)) &&
 		(!spec->ipc || add_text(host, "IpcMode", spec->ipc));
 }
 

@@ -113,6 +113,9 @@ void rh_job_arm(struct rh_job *job, uint64_t timeout_ms, uv_timer_cb cb);
 /* A job has ended: whoever waited for it goes on. */
 void rh_jobs_on_ended(struct rh_jobs *jobs);
 
+/* isolation.c */
+void rh_job_read_isolation(struct rh_job *job, bool id_mapped);
+
 /* watch.c */
 int rh_jobs_watch_start(struct rh_jobs *jobs);
 

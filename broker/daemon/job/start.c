@@ -122,6 +122,7 @@ static void on_leased(
 	if (result->swapped_workspace)
 		rh_job_event(job, "workspace.swapped",
 			"%s had not been scrubbed; a fresh one was made", job->request.repo);
+	rh_job_read_isolation(job, result->id_mapped);
 	rh_containers_refill(all->options.containers);
 }
 

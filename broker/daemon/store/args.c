@@ -9,14 +9,14 @@
 #include "broker/daemon/store/record.h"
 #include "runnerhub/err.h"
 
-enum { JOBS = 1, JOB = 2, CONTAINERS = 4, EVENTS = 8, COUNTS = 16 };
+enum { JOBS = 1, JOB = 2, CONTAINERS = 4, EVENTS = 8, COUNTS = 16, ISOLATION = 32 };
 
 /* Index: enum rh_query_kind. The limit is what is given without one. */
 static const struct {
 	const char *name;
 	int64_t limit;
 } kinds[] = {{"jobs", 20}, {"job", 1}, {"containers", RH_QUERY_ROWS_MAX}, {"events", 100},
-	{"counts", 1}};
+	{"counts", 1}, {"isolation", 1}};
 
 enum type { NUMBER, TEXT, BOOLEAN };
 
@@ -41,7 +41,7 @@ static const struct {
 	{"result", JOBS, TEXT, BUFFER(result)},
 	{"runner", JOBS, TEXT, BUFFER(runner)},
 	{"repository", JOBS, TEXT, BUFFER(repository)},
-	{"id", JOB, TEXT, BUFFER(id)},
+	{"id", JOB | ISOLATION, TEXT, BUFFER(id)},
 	{"job", EVENTS, TEXT, BUFFER(id)},
 #undef BUFFER
 #undef FIELD
@@ -93,7 +93,7 @@ static int check(const struct rh_query *query)
 
 	if (strspn(query->id, hex) != strlen(query->id))
 		return rh_origin(-EINVAL);
-	if (query->kind == RH_QUERY_JOB && !*query->id)
+	if ((kinds[query->kind].limit == 1 && query->kind != RH_QUERY_COUNTS) && !*query->id)
 		return rh_origin(-EINVAL);
 	if (query->kind != RH_QUERY_JOBS)
 		return 0;

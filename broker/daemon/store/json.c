@@ -43,6 +43,8 @@ static struct json_object *value_of(const struct rh_column *column, struct rh_st
 			rh_id_format(&id, text);
 		}
 		return json_object_new_string(text);
+	case RH_COLUMN_LONG:
+		return json_tokener_parse(rh_stmt_text(stmt, at));
 	case RH_COLUMN_TEXT:
 	case RH_COLUMN_NAME:
 		return json_object_new_string(rh_stmt_text(stmt, at));

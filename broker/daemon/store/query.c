@@ -22,6 +22,7 @@ enum statement {
 	EVENTS_SINCE,
 	JOB_COUNTS,
 	CONTAINER_COUNTS,
+	ISOLATION,
 	N_STATEMENTS,
 };
 
@@ -40,6 +41,7 @@ static const struct {
 	[EVENTS] = {&rh_table_events, ",id", RH_SQL_EVENTS_WHERE},
 	[EVENTS_OF_JOB] = {&rh_table_events, ",id", RH_SQL_EVENTS_OF_JOB_WHERE},
 	[EVENTS_SINCE] = {&rh_table_events, ",id", RH_SQL_EVENTS_SINCE_WHERE},
+	[ISOLATION] = {&rh_table_isolation, "", RH_SQL_ISOLATION_WHERE},
 	[JOB_COUNTS] = {NULL, "", RH_SQL_JOB_COUNTS},
 	[CONTAINER_COUNTS] = {NULL, "", RH_SQL_CONTAINER_COUNTS},
 };
@@ -295,6 +297,24 @@ static int query_events(
 	return rh_trace(list(which, stmt, r, ret_data));
 }
 
+static int query_isolation(
+	struct rh_querier *querier, const struct rh_query *query, struct json_object **ret_data)
+{
+	_cleanup_(json_object_putp) struct json_object *rows = NULL;
+	struct rh_id id = {0};
+	int r = find_job(querier, query->id, &id);
+
+	if (r == 0)
+		r = list_of_job(querier, ISOLATION, &id, 0, &rows);
+	if (r < 0)
+		return rh_trace(r);
+	/* A job that never had a container has nothing, and is no mistake. */
+	*ret_data = json_object_array_length(rows) > 0
+		? json_object_get(json_object_array_get_idx(rows, 0))
+		: json_object_new_object();
+	return 0;
+}
+
 static int add_count(struct json_object *object, const char *key, int64_t n)
 {
 	struct json_object *old = NULL;
@@ -361,6 +381,8 @@ int rh_querier_run(
 		return rh_trace(query_containers(querier, query, ret_data));
 	case RH_QUERY_EVENTS:
 		return rh_trace(query_events(querier, query, ret_data));
+	case RH_QUERY_ISOLATION:
+		return rh_trace(query_isolation(querier, query, ret_data));
 	case RH_QUERY_COUNTS:
 		return rh_trace(query_counts(querier, ret_data));
 	default:

@@ -18,6 +18,7 @@ enum rh_query_kind {
 	RH_QUERY_CONTAINERS,
 	RH_QUERY_EVENTS,
 	RH_QUERY_COUNTS,
+	RH_QUERY_ISOLATION,
 };
 
 struct rh_query {

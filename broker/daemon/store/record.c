@@ -67,16 +67,27 @@ static const char *text_of(const struct rh_column *column, const void *record)
 	return text ? text : "";
 }
 
-/* Copies at most RH_STORE_TEXT_MAX bytes of valid UTF-8; bytes that are none become a ?. */
-static size_t copy_text(char *to, const char *text)
+static bool is_text(const struct rh_column *column)
 {
-	size_t left = strnlen(text, RH_STORE_TEXT_MAX + 4);
+	return column->kind == RH_COLUMN_TEXT || column->kind == RH_COLUMN_LONG ||
+		column->kind == RH_COLUMN_NAME;
+}
+
+static size_t size_max(const struct rh_column *column)
+{
+	return column->kind == RH_COLUMN_LONG ? RH_STORE_LONG_MAX : RH_STORE_TEXT_MAX;
+}
+
+/* Copies at most @max bytes of valid UTF-8; bytes that are none become a ?. */
+static size_t copy_text(char *to, const char *text, size_t max)
+{
+	size_t left = strnlen(text, max + 4);
 	size_t n = 0;
 
 	while (left > 0) {
 		size_t k = rh_utf8_sequence((const unsigned char *)text, left);
 
-		if (n + (k ? k : 1) > RH_STORE_TEXT_MAX)
+		if (n + (k ? k : 1) > max)
 			break;
 		if (k)
 			memcpy(to + n, text, k);
@@ -94,8 +105,8 @@ static size_t data_size(const struct rh_column *column, const void *record)
 {
 	if (column->kind == RH_COLUMN_ID)
 		return sizeof(struct rh_id);
-	if (column->kind == RH_COLUMN_TEXT || column->kind == RH_COLUMN_NAME)
-		return strnlen(text_of(column, record), RH_STORE_TEXT_MAX);
+	if (is_text(column))
+		return strnlen(text_of(column, record), size_max(column));
 	return 0;
 }
 
@@ -125,8 +136,8 @@ struct rh_row *rh_row_new(const struct rh_table *table, const void *record)
 				continue;
 			value->size = sizeof(struct rh_id);
 			memcpy(data, field(column, record), value->size);
-		} else if (column->kind == RH_COLUMN_TEXT || column->kind == RH_COLUMN_NAME) {
-			value->size = copy_text(data, text_of(column, record));
+		} else if (is_text(column)) {
+			value->size = copy_text(data, text_of(column, record), size_max(column));
 		} else {
 			continue;
 		}
@@ -194,6 +205,7 @@ static int read_column(const struct rh_column *column, struct rh_stmt *stmt, int
 			memcpy(p, blob, size);
 		break;
 	case RH_COLUMN_TEXT:
+	case RH_COLUMN_LONG:
 		copy = strdup(rh_stmt_text(stmt, at));
 		if (!copy)
 			return rh_origin(-ENOMEM);
@@ -230,6 +242,7 @@ int rh_record_read(const struct rh_table *table, struct rh_stmt *stmt, void *rec
 void rh_record_deinit(const struct rh_table *table, void *record)
 {
 	for (size_t i = 0; i < table->n; i++)
-		if (table->columns[i].kind == RH_COLUMN_TEXT)
+		if (table->columns[i].kind == RH_COLUMN_TEXT ||
+			table->columns[i].kind == RH_COLUMN_LONG)
 			free(*(char **)mutable_field(&table->columns[i], record));
 }

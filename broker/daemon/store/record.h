@@ -15,6 +15,7 @@
 enum rh_column_kind {
 	RH_COLUMN_ID, /* struct rh_id; NULL if it is null */
 	RH_COLUMN_TEXT, /* const char *, valid UTF-8, at most RH_STORE_TEXT_MAX */
+	RH_COLUMN_LONG, /* the same, at most RH_STORE_LONG_MAX; JSON in JSON */
 	RH_COLUMN_NAME, /* enum; its name */
 	RH_COLUMN_INT64,
 	RH_COLUMN_UINT64,
@@ -43,6 +44,7 @@ extern const struct rh_table rh_table_jobs;
 extern const struct rh_table rh_table_steps;
 extern const struct rh_table rh_table_containers;
 extern const struct rh_table rh_table_events;
+extern const struct rh_table rh_table_isolation;
 
 extern const char *const rh_job_state_names[];
 extern const char *const rh_job_result_names[];

@@ -49,8 +49,14 @@ static const char version_1[] =
 	"CREATE INDEX events_job ON events(job) WHERE job IS NOT NULL;"
 	"CREATE INDEX events_loose ON events(id) WHERE job IS NULL;";
 
+static const char version_2[] =
+	"CREATE TABLE isolation("
+	" job BLOB NOT NULL UNIQUE CHECK(length(job)=16), taken_ms INTEGER NOT NULL,"
+	" verdict TEXT NOT NULL, data TEXT NOT NULL"
+	") STRICT;";
+
 /* migrations[i] leads from version i to i + 1. */
-static const char *const migrations[] = {version_1};
+static const char *const migrations[] = {version_1, version_2};
 
 int rh_schema_version(void)
 {

@@ -39,6 +39,7 @@ void rh_sql_touch(char ret_sql[RH_SQL_MAX]);
 #define RH_SQL_DELETE_STEPS      "DELETE FROM steps WHERE job=?1"
 #define RH_SQL_DELETE_EVENTS     "DELETE FROM events WHERE job=?1"
 #define RH_SQL_DELETE_CONTAINERS "DELETE FROM containers WHERE job=?1 AND state='removed'"
+#define RH_SQL_DELETE_ISOLATION  "DELETE FROM isolation WHERE job=?1"
 #define RH_SQL_DELETE_JOB        "DELETE FROM jobs WHERE id=?1"
 /* Events of no job: beyond age, or so many that ids have moved on by ?2. The newest one stays. */
 #define RH_SQL_DELETE_LOOSE_EVENTS                                                \
@@ -56,6 +57,7 @@ void rh_sql_touch(char ret_sql[RH_SQL_MAX]);
 	" AND created_ms>=?5 ORDER BY created_ms DESC, id LIMIT ?6 OFFSET ?7"
 #define RH_SQL_JOB_PREFIX      "SELECT id FROM jobs WHERE id BETWEEN ?1 AND ?2 LIMIT 2"
 #define RH_SQL_JOB_WHERE       "WHERE id=?1"
+#define RH_SQL_ISOLATION_WHERE "WHERE job=?1"
 #define RH_SQL_STEPS_WHERE     "WHERE job=?1 ORDER BY step LIMIT ?2"
 #define RH_SQL_CONTAINER_WHERE "WHERE job=?1 ORDER BY changed_ms DESC LIMIT 1"
 #define RH_SQL_CONTAINERS_WHERE                                       \

@@ -287,6 +287,15 @@ int rh_store_put_container(struct rh_store *store, const struct rh_store_contain
 		push(store, rh_write_new(RH_WRITE_ROW, &rh_table_containers, container), cb, arg));
 }
 
+int rh_store_put_isolation(struct rh_store *store, const struct rh_store_isolation *isolation,
+	rh_store_done_fn cb, void *arg)
+{
+	if (strlen(isolation->data) > RH_STORE_LONG_MAX)
+		return rh_origin(-EMSGSIZE);
+	return rh_trace(
+		push(store, rh_write_new(RH_WRITE_ROW, &rh_table_isolation, isolation), cb, arg));
+}
+
 int rh_store_add_event(struct rh_store *store, const struct rh_store_event *event)
 {
 	return rh_trace(

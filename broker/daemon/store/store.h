@@ -25,6 +25,8 @@ struct rh_store;
 
 /* Bounds of text columns; longer text is cut at a character. */
 #define RH_STORE_TEXT_MAX 1024
+/* Of the few that hold more than a line. What is longer is not stored. */
+#define RH_STORE_LONG_MAX 65536
 
 enum rh_store_job_state {
 	RH_JOB_STARTING, /* hook connected, no container yet */
@@ -102,6 +104,14 @@ struct rh_store_event {
 	const char *message; /* for people, one line */
 };
 
+/* What was really in force for a job, as the kernel said it. */
+struct rh_store_isolation {
+	struct rh_id job;
+	int64_t taken_ms;
+	const char *verdict; /* "" if it was all that the profile asks for, else what was not */
+	const char *data; /* a JSON object, at most RH_STORE_LONG_MAX */
+};
+
 /* What a broker finds at start: jobs that did not end, containers not removed. Owned strings. */
 struct rh_store_open {
 	struct rh_store_job *jobs;
@@ -141,13 +151,15 @@ int rh_store_put_step(
 	struct rh_store *store, const struct rh_store_step *step, rh_store_done_fn cb, void *arg);
 int rh_store_put_container(struct rh_store *store, const struct rh_store_container *container,
 	rh_store_done_fn cb, void *arg);
+int rh_store_put_isolation(struct rh_store *store, const struct rh_store_isolation *isolation,
+	rh_store_done_fn cb, void *arg);
 int rh_store_add_event(struct rh_store *store, const struct rh_store_event *event);
 
 /**
  * rh_store_query() - read for people
  * @name: "jobs" {limit, offset, state?, result?, runner?, repository?, since_ms?},
  *        "job" {id or unique prefix: with steps, events, container}, "containers" {state?, all?},
- *        "events" {limit, job?, since_id?}, "counts" {}
+ *        "isolation" {id}, "events" {limit, job?, since_id?}, "counts" {}
  * @args: borrowed for the call
  *
  * Return: 0 and later @cb on the loop thread with an array or object (camelCase fields); -ENOBUFS.

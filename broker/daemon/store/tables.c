@@ -88,6 +88,15 @@ static const struct rh_column event_columns[] = {
 	EVENT(message, TEXT),
 };
 
+#define ISOLATION(field, kind, ...) COLUMN(isolation, field, kind, ##__VA_ARGS__)
+
+static const struct rh_column isolation_columns[] = {
+	ISOLATION(job, ID),
+	ISOLATION(taken_ms, INT64),
+	ISOLATION(verdict, TEXT),
+	ISOLATION(data, LONG),
+};
+
 const struct rh_table rh_table_jobs = {.name = "jobs",
 	.columns = job_columns,
 	.n = N(job_columns),
@@ -107,3 +116,8 @@ const struct rh_table rh_table_events = {.name = "events",
 	.columns = event_columns,
 	.n = N(event_columns),
 	.record_size = sizeof(struct rh_store_event)};
+const struct rh_table rh_table_isolation = {.name = "isolation",
+	.columns = isolation_columns,
+	.n = N(isolation_columns),
+	.n_key = 1,
+	.record_size = sizeof(struct rh_store_isolation)};

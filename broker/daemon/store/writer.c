@@ -33,8 +33,8 @@
 #define RETRY_MS         2000
 #define CHECKPOINT_PAGES 1000
 
-static const struct rh_table *const tables[RH_WRITER_TABLES] = {
-	&rh_table_jobs, &rh_table_steps, &rh_table_containers, &rh_table_events};
+static const struct rh_table *const tables[RH_WRITER_TABLES] = {&rh_table_jobs, &rh_table_steps,
+	&rh_table_containers, &rh_table_events, &rh_table_isolation};
 
 struct rh_write *rh_write_new(
 	enum rh_write_kind kind, const struct rh_table *table, const void *record)

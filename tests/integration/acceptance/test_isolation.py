@@ -149,6 +149,19 @@ class Isolation(RigCase):
         kinds = [e["kind"] for e in self.rig.cli("events", "--job", job["id"])]
         self.assertEqual(kinds, ["job.coming", "job.started", "job.ended"])
 
+        isolation = self.rig.cli("jobs", "show", job["id"], "--isolation")
+        self.assertEqual(isolation["verdict"], "")
+        forced = isolation["data"]
+        self.assertNotIn("NET_RAW", forced["privileges"]["capabilitiesBounding"])
+        self.assertTrue(forced["privileges"]["noNewPrivileges"])
+        self.assertEqual(forced["privileges"]["seccomp"], "filter")
+        self.assertEqual(forced["limits"]["coreBytes"], 0)
+        self.assertEqual(forced["limits"]["pids"], 512)
+        self.assertEqual({forced["namespaces"][n] for n in ("mount", "pid", "ipc", "uts", "network", "cgroup")},
+                         {"own"})
+        self.assertIn("ro", {m["target"]: m["options"].split(",")[0] for m in forced["mounts"]}["/proc/sys"])
+        self.assertEqual(len(forced["network"]["interfaces"]), 2)
+
         status = self.rig.cli("status")
         self.assertTrue(status["engine"]["up"])
         self.assertEqual(status["broker"]["pid"], int(self.rig.broker("pid")))

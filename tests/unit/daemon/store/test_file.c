@@ -181,41 +181,56 @@ START_TEST(places_that_are_none_are_errors)
 END_TEST
 
 /* The tables as each released version made them, with a row in each. */
-static const char *const versions[] = {
-	"CREATE TABLE jobs(id BLOB NOT NULL UNIQUE CHECK(length(id)=16), state TEXT NOT NULL, "
-	"result TEXT NOT NULL, runner TEXT NOT NULL, profile TEXT NOT NULL, repository TEXT NOT "
-	"NULL, workflow TEXT NOT NULL, job_key TEXT NOT NULL, run_id TEXT NOT NULL, run_attempt "
-	"TEXT NOT NULL, ref TEXT NOT NULL, sha TEXT NOT NULL, actor TEXT NOT NULL, event_name TEXT "
-	"NOT NULL, container TEXT NOT NULL, workspace TEXT NOT NULL, reason TEXT NOT NULL, "
-	"worker_pid INTEGER NOT NULL, worker_start INTEGER NOT NULL, created_ms INTEGER NOT NULL, "
-	"leased_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, start_us INTEGER NOT NULL, cold "
-	"INTEGER NOT NULL) STRICT;"
-	"CREATE INDEX jobs_state ON jobs(state,result);"
-	"CREATE INDEX jobs_created ON jobs(created_ms);"
-	"CREATE INDEX jobs_ended ON jobs(ended_ms) WHERE state='ended';"
-	"CREATE TABLE steps(job BLOB NOT NULL CHECK(length(job)=16), step INTEGER NOT NULL, "
-	"program TEXT NOT NULL, label TEXT NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER "
-	"NOT NULL, exit_code INTEGER NOT NULL, signal INTEGER NOT NULL, flags INTEGER NOT NULL, "
-	"wall_us INTEGER NOT NULL, user_us INTEGER NOT NULL, sys_us INTEGER NOT NULL, peak_rss_kib "
-	"INTEGER NOT NULL, PRIMARY KEY(job,step)) STRICT, WITHOUT ROWID;"
-	"CREATE TABLE containers(instance BLOB NOT NULL UNIQUE CHECK(length(instance)=16), "
-	"engine_id TEXT NOT NULL, profile TEXT NOT NULL, image TEXT NOT NULL, state TEXT NOT NULL, "
-	"reason TEXT NOT NULL, job BLOB, created_ms INTEGER NOT NULL, changed_ms INTEGER NOT NULL) "
-	"STRICT;"
-	"CREATE INDEX containers_state ON containers(state,changed_ms);"
-	"CREATE INDEX containers_job ON containers(job) WHERE job IS NOT NULL;"
-	"CREATE TABLE events(id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, "
-	"job BLOB, container BLOB, message TEXT NOT NULL) STRICT;"
-	"CREATE INDEX events_job ON events(job) WHERE job IS NOT NULL;"
-	"CREATE INDEX events_loose ON events(id) WHERE job IS NULL;"
-	"INSERT INTO jobs VALUES(x'abcd0000000000000000000000000001','running','','r','p','o/r',"
-	"'w','k','1','1','ref','sha','a','push','c','ws','',1,2,3,4,0,5,1);"
-	"INSERT INTO steps VALUES(x'abcd0000000000000000000000000001',1,'bash','',1,2,3,0,0,4,5,6,"
-	"7);"
-	"INSERT INTO containers VALUES(x'abcd0000000000000000000000000002','e','p','i','leased','',"
-	"x'abcd0000000000000000000000000001',1,2);"
+#define VERSION_1                                                                                 \
+	"CREATE TABLE jobs(id BLOB NOT NULL UNIQUE CHECK(length(id)=16), state TEXT NOT NULL, "   \
+	"result TEXT NOT NULL, runner TEXT NOT NULL, profile TEXT NOT NULL, repository TEXT NOT " \
+	"NULL, workflow TEXT NOT NULL, job_key TEXT NOT NULL, run_id TEXT NOT NULL, run_attempt " \
+	"TEXT NOT NULL, ref TEXT NOT NULL, sha TEXT NOT NULL, actor TEXT NOT NULL, event_name "   \
+	"TEXT "                                                                                   \
+	"NOT NULL, container TEXT NOT NULL, workspace TEXT NOT NULL, reason TEXT NOT NULL, "      \
+	"worker_pid INTEGER NOT NULL, worker_start INTEGER NOT NULL, created_ms INTEGER NOT "     \
+	"NULL, "                                                                                  \
+	"leased_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, start_us INTEGER NOT NULL, cold " \
+	"INTEGER NOT NULL) STRICT;"                                                               \
+	"CREATE INDEX jobs_state ON jobs(state,result);"                                          \
+	"CREATE INDEX jobs_created ON jobs(created_ms);"                                          \
+	"CREATE INDEX jobs_ended ON jobs(ended_ms) WHERE state='ended';"                          \
+	"CREATE TABLE steps(job BLOB NOT NULL CHECK(length(job)=16), step INTEGER NOT NULL, "     \
+	"program TEXT NOT NULL, label TEXT NOT NULL, started_ms INTEGER NOT NULL, ended_ms "      \
+	"INTEGER "                                                                                \
+	"NOT NULL, exit_code INTEGER NOT NULL, signal INTEGER NOT NULL, flags INTEGER NOT NULL, " \
+	"wall_us INTEGER NOT NULL, user_us INTEGER NOT NULL, sys_us INTEGER NOT NULL, "           \
+	"peak_rss_kib "                                                                           \
+	"INTEGER NOT NULL, PRIMARY KEY(job,step)) STRICT, WITHOUT ROWID;"                         \
+	"CREATE TABLE containers(instance BLOB NOT NULL UNIQUE CHECK(length(instance)=16), "      \
+	"engine_id TEXT NOT NULL, profile TEXT NOT NULL, image TEXT NOT NULL, state TEXT NOT "    \
+	"NULL, "                                                                                  \
+	"reason TEXT NOT NULL, job BLOB, created_ms INTEGER NOT NULL, changed_ms INTEGER NOT "    \
+	"NULL) "                                                                                  \
+	"STRICT;"                                                                                 \
+	"CREATE INDEX containers_state ON containers(state,changed_ms);"                          \
+	"CREATE INDEX containers_job ON containers(job) WHERE job IS NOT NULL;"                   \
+	"CREATE TABLE events(id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT "    \
+	"NULL, "                                                                                  \
+	"job BLOB, container BLOB, message TEXT NOT NULL) STRICT;"                                \
+	"CREATE INDEX events_job ON events(job) WHERE job IS NOT NULL;"                           \
+	"CREATE INDEX events_loose ON events(id) WHERE job IS NULL;"                              \
+	"INSERT INTO jobs VALUES(x'abcd0000000000000000000000000001','running','','r','p','o/r'," \
+	"'w','k','1','1','ref','sha','a','push','c','ws','',1,2,3,4,0,5,1);"                      \
+	"INSERT INTO steps "                                                                      \
+	"VALUES(x'abcd0000000000000000000000000001',1,'bash','',1,2,3,0,0,4,5,6,"                 \
+	"7);"                                                                                     \
+	"INSERT INTO containers "                                                                 \
+	"VALUES(x'abcd0000000000000000000000000002','e','p','i','leased','',"                     \
+	"x'abcd0000000000000000000000000001',1,2);"                                               \
 	"INSERT INTO events VALUES(1,2,'k',x'abcd0000000000000000000000000001',NULL,'m');"
-	"PRAGMA user_version=1;",
+
+static const char *const versions[] = {
+	VERSION_1 "PRAGMA user_version=1;",
+	VERSION_1 "CREATE TABLE isolation(job BLOB NOT NULL UNIQUE CHECK(length(job)=16), "
+		  "taken_ms INTEGER NOT NULL, verdict TEXT NOT NULL, data TEXT NOT NULL) STRICT;"
+		  "INSERT INTO isolation VALUES(x'abcd0000000000000000000000000001',1,'','{}');"
+		  "PRAGMA user_version=2;",
 };
 
 START_TEST(every_version_is_brought_up)
