@@ -133,6 +133,42 @@ static int start_store(struct rh_broker *broker, struct rh_err *err)
 	return rh_store_start(&broker->loop, path, broker->log, &broker->store, &broker->open, err);
 }
 
+static void on_network_state(void *arg)
+{
+	struct rh_broker *broker = arg;
+
+	if (broker->containers)
+		rh_containers_on_network_state(broker->containers);
+}
+
+static void on_flow(void *arg, const char *instance, const char *kind, const char *text)
+{
+	struct rh_broker *broker = arg;
+
+	if (broker->containers)
+		rh_containers_on_flow(broker->containers, instance, kind, text);
+}
+
+static int start_network(struct rh_broker *broker, struct rh_err *err)
+{
+	char path[4096];
+
+	(void)snprintf(path, sizeof(path), "%s/containers", broker->config->state_dir);
+
+	struct rh_network_options options = {
+		.loop = &broker->loop,
+		.log = broker->log,
+		.name = broker->config->network_name,
+		.containers_dir = path,
+		.on_state = on_network_state,
+		.on_flow = on_flow,
+		.arg = broker,
+	};
+	int r = rh_network_start(&options, &broker->network);
+
+	return r < 0 ? rh_err_set(err, r, "the network's rules: %s", strerror(-r)) : 0;
+}
+
 static int start_containers(struct rh_broker *broker, struct rh_err *err)
 {
 	char labels[8192];
@@ -172,10 +208,12 @@ static int start_containers(struct rh_broker *broker, struct rh_err *err)
 		.config = broker->config,
 		.engine = broker->engine,
 		.mounter = broker->mounter,
+		.network = broker->network,
 		.store = broker->store,
 		.log = broker->log,
 		.on_step_ended = rh_jobs_on_step_ended,
 		.on_lost = rh_jobs_on_lost,
+		.on_flow = rh_jobs_on_flow,
 		.arg = broker->jobs,
 	};
 
@@ -206,6 +244,7 @@ static int start_sockets(struct rh_broker *broker, struct rh_err *err)
 		.log = broker->log,
 		.store = broker->store,
 		.engine = broker->engine,
+		.network = broker->network,
 		.containers = broker->containers,
 		.jobs = broker->jobs,
 		.started_ms = broker->started_ms,
@@ -230,6 +269,8 @@ static int start(struct rh_broker *broker, struct rh_err *err)
 		r = rh_config_publish(broker->config, err);
 	if (r == 0)
 		r = start_store(broker, err);
+	if (r == 0)
+		r = start_network(broker, err);
 	if (r == 0)
 		r = start_containers(broker, err);
 	if (r < 0)

@@ -23,6 +23,7 @@
 #include "broker/daemon/job/job.h"
 #include "broker/daemon/log/log.h"
 #include "broker/daemon/mount/mount.h"
+#include "broker/daemon/network/network.h"
 #include "broker/daemon/store/store.h"
 
 enum rh_broker_state {
@@ -42,6 +43,7 @@ struct rh_broker {
 	struct rh_store_open *open; /* until adopted */
 	struct rh_engine *engine;
 	struct rh_mounter *mounter;
+	struct rh_network *network;
 	struct rh_containers *containers;
 	struct rh_jobs *jobs;
 	struct rh_peer_server *peers;

@@ -13,6 +13,7 @@
 
 #include "broker/daemon/broker.h"
 #include "broker/daemon/mount/zygote.h"
+#include "broker/daemon/network/helper.h"
 #include "rh-config.h"
 
 #define EXIT_USAGE  2
@@ -106,6 +107,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], RH_ZYGOTE_OPTION) == 0)
 		rh_zygote_main(argv[2]);
+	if (argc == 2 && strcmp(argv[1], RH_NETWORK_HELPER_OPTION) == 0)
+		return rh_network_helper_main();
 
 	int status = parse_options(argc, argv, &options);
 

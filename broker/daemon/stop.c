@@ -81,15 +81,26 @@ static void on_engine_closed(void *arg)
 	rh_mounter_close(broker->mounter, on_mounter_closed, broker);
 }
 
+static void on_network_closed(void *arg)
+{
+	struct rh_broker *broker = arg;
+
+	broker->network = NULL;
+	if (broker->engine)
+		rh_engine_close(broker->engine, on_engine_closed, broker);
+	else
+		on_engine_closed(broker);
+}
+
 static void on_containers_closed(void *arg)
 {
 	struct rh_broker *broker = arg;
 
 	broker->containers = NULL;
-	if (broker->engine)
-		rh_engine_close(broker->engine, on_engine_closed, broker);
+	if (broker->network)
+		rh_network_close(broker->network, on_network_closed, broker);
 	else
-		on_engine_closed(broker);
+		on_network_closed(broker);
 }
 
 static void on_jobs_closed(void *arg)

@@ -2,7 +2,7 @@
 #
 # A configuration file for a private instance: what says where things are is replaced, the rest
 # stays, line for line, so that messages name the lines of the file that was given.
-# Variables: dir (the instance's directory), socket (the engine's). The file is read twice.
+# Variables: dir (the instance's directory), socket (the engine's), network (the isolated one's name). The file is read twice.
 
 FNR == NR {
     if (/^docker:/)
@@ -13,6 +13,8 @@ FNR == NR {
         has_socket = 1
     if (/^docker:/)
         has_docker = 1
+    if (/^network:/)
+        has_network = 1
     if (/^group:/)
         has_group = 1
     next
@@ -30,6 +32,13 @@ FNR == NR {
         $0 = "docker:\n  socket: '" socket "'"
 }
 
+/^network:/ {
+    if (/\{/)
+        sub(/\{/, "{name: '" network "', ")
+    else
+        $0 = "network:\n  name: '" network "'"
+}
+
 { print }
 
 END {
@@ -39,6 +48,8 @@ END {
     print "runners_dir: '" dir "/etc/runners.d'"
     if (!has_group)
         print "group: ''"
+    if (!has_network)
+        print "network:\n  name: '" network "'"
     if (!has_docker)
         print "docker:\n  socket: '" socket "'"
 }

@@ -50,6 +50,15 @@ config_text() {
     sed -nE "s/^$2:[[:space:]]*['\"]?([^'\"#]*[^'\"#[:space:]])['\"]?[[:space:]]*(#.*)?\$/\\1/p" "$1"
 }
 
+# network_name FILE: of the isolated profiles' network; network.name in the configuration
+network_name() {
+    local name=""
+    [ ! -f "$1" ] ||
+        name=$(sed -nE "/^[[:space:]]*#/d; /^network:/,/^[^[:space:]#]/s/.*\\bname:[[:space:]]*['\"]?([A-Za-z][A-Za-z0-9_.-]*).*/\1/p" "$1" |
+            head -n 1)
+    echo "${name:-runnerhub}"
+}
+
 # The pids of Listeners whose program lies below ROOT: they hand their old environment to each job.
 listeners_of() {
     local exe pid

@@ -60,10 +60,25 @@ instances_sweep() {
     done
 }
 
+# instance_network_name DIR: of the network of its own that an instance has
+instance_network_name() {
+    echo "runnerhub-${1##*/}"
+}
+
+# instance_network DIR: removes it, and its rules
+instance_network() {
+    local name family
+    name=$(instance_network_name "$1")
+    for family in bridge inet; do
+        nft delete table "$family" "$name" 2>/dev/null || : # there is none
+    done
+    engine_api DELETE "/networks/$name" >/dev/null 2>&1 || : # likewise
+}
+
 instance_config() {
     local from=$1 to=$instance/etc/runnerhub.yaml
     [ -n "$from" ] || from=$RH_TOP/scripts/lib/instance.yaml
-    awk -v dir="$instance" -v socket="$RH_ENGINE_SOCKET" -f "$RH_TOP/scripts/lib/config.awk" \
+    awk -v dir="$instance" -v socket="$RH_ENGINE_SOCKET" -v network="$(instance_network_name "$instance")" -f "$RH_TOP/scripts/lib/config.awk" \
         "$from" "$from" >"$to"
     chmod 644 "$to"
 }
@@ -147,6 +162,7 @@ instance_remove() {
     local dir=$1 keep=$2 rc=0
     broker_stop "$dir" "${RUNNERHUB_STOP_SECONDS:-20}" || rc=1
     instance_containers "$dir"
+    instance_network "$dir"
     instance_unwire "$dir"
     if compgen -G "$dir/asan.*" >/dev/null; then
         say "a sanitizer has reported:"

@@ -9,7 +9,7 @@
 PACKAGES_RUN=(
     bash build-essential busybox-static ca-certificates check curl debootstrap file git iproute2 iptables
     libcurl4-openssl-dev libjson-c-dev libsqlite3-dev libuv1-dev libyaml-dev linux-libc-dev meson
-    musl musl-tools ninja-build pkgconf procps python3 scdoc tar util-linux zstd
+    musl musl-tools nftables ninja-build pkgconf procps python3 scdoc tar util-linux zstd
 )
 
 # To check the sources and test the builds.

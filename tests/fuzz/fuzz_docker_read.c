@@ -64,7 +64,7 @@ static void read_objects(const char *text, size_t size)
 	char message[64];
 	char id[RH_ENGINE_ID_SIZE];
 	unsigned minor = 0;
-	bool isolated = false;
+	struct rh_engine_network network;
 	int64_t time_ns = 0;
 
 	if (rh_docker_read_inspect(text, size, &container) == 0)
@@ -83,7 +83,7 @@ static void read_objects(const char *text, size_t size)
 		check_text(info.root_dir, sizeof(info.root_dir));
 		check_text(info.kernel, sizeof(info.kernel));
 	}
-	(void)rh_docker_read_network(text, size, &isolated);
+	(void)rh_docker_read_network(text, size, &network);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -209,12 +209,23 @@ class Install(Scratch):
         with open(os.path.join(outside, "file"), "w", encoding="utf-8"), \
                 open(os.path.join(ledger, "leased-repo"), "w", encoding="utf-8"):
             pass
+        network = f"rh-uninstall-{os.getpid()}"
+        with open(self.prefix + "/etc/runnerhub.yaml", "r+", encoding="utf-8") as f:
+            text = f.read()
+            f.seek(0)
+            f.write(text.replace("#name: runnerhub\n", f"name: {network}\n"))
+        for table in (("inet", network), ("bridge", network), ("inet", network + "-others")):
+            self.assertEqual(self.call("nft", "add", "table", *table).returncode, 0)
+        self.addCleanup(self.call, "nft", "delete", "table", "inet", network + "-others")
         done = self.uninstall("--dry-run")
+        self.assertIn(f"would: remove the network {network}", done.stdout)
         self.assertIn(f"would: remove {ledger}", done.stdout)
         self.assertTrue(os.path.isdir(ledger))
         done = self.uninstall()
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertFalse(os.path.exists(self.path("a", ".env")))
+        tables = self.call("nft", "list", "tables").stdout
+        self.assertEqual([line for line in tables.splitlines() if network in line], [f"table inet {network}-others"])
         # The ledger is gone, and with it the workspace that it says was never scrubbed.
         self.assertEqual(sorted(os.listdir(self.path("a", "_work"))), ["_tool", "kept"])
         self.assertEqual(os.listdir(outside), ["file"])

@@ -4,12 +4,24 @@
  * The network: what keeps containers apart and lets them out.
  */
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "broker/cli/doctor/doctor.h"
 
-/* As daemon/container names the network of the profiles that say "isolated". */
-#define NETWORK "runnerhub"
+/* Where daemon/network looks for nft. */
+static const char *const nft_places[] = {
+	"/usr/sbin/nft", "/usr/local/sbin/nft", "/sbin/nft", "/usr/bin/nft"};
+
+static const char *network_name(const struct rh_doctor *doctor)
+{
+	const char *name = rh_json_text(rh_json_member(doctor->status, "network"), "name");
+
+	if (doctor->config)
+		return doctor->config->network_name;
+	return name[0] ? name : "runnerhub";
+}
 
 /* Whether any profile's containers are on the isolated bridge; true if nobody knows. */
 static bool is_isolated_used(const struct rh_doctor *doctor)
@@ -30,25 +42,46 @@ static bool is_set(const struct rh_doctor *doctor, const char *path)
 	return rh_look_host(doctor, path, text, sizeof(text)) > 0 && text[0] == '1';
 }
 
-static void check_br_netfilter(
+static void check_nft(
 	const struct rh_doctor *doctor, const struct rh_doctor_runner *runner, struct rh_finding *f)
 {
-	char text[16];
-	const char *path = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+	char path[PATH_MAX];
 
 	if (!is_isolated_used(doctor)) {
 		rh_found(f, RH_HEALTH_SKIPPED, "no profile's network is isolated");
-	} else if (is_set(doctor, path)) {
-		rh_found(f, RH_HEALTH_OK, "the firewall sees traffic between containers");
-	} else if (rh_look_host(doctor, path, text, sizeof(text)) < 0) {
-		rh_found(f, RH_HEALTH_FAILURE,
-			"br_netfilter is not loaded: containers of one bridge reach each other");
-		rh_advise(f, "modprobe br_netfilter, and name it in /etc/modules-load.d");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(nft_places) / sizeof(nft_places[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", doctor->host, nft_places[i]);
+		if (access(path, X_OK) == 0) {
+			rh_found(f, RH_HEALTH_OK, "%s", nft_places[i]);
+			return;
+		}
+	}
+	rh_found(f, RH_HEALTH_FAILURE,
+		"the program nft is not there: no container of an isolated profile is made");
+	rh_advise(f, "install the package nftables; iptables may stay as it is");
+}
+
+static void check_rules(
+	const struct rh_doctor *doctor, const struct rh_doctor_runner *runner, struct rh_finding *f)
+{
+	struct json_object *network = rh_json_member(doctor->status, "network");
+
+	if (!is_isolated_used(doctor)) {
+		rh_found(f, RH_HEALTH_SKIPPED, "no profile's network is isolated");
+	} else if (!network) {
+		rh_found(f, RH_HEALTH_SKIPPED, "the broker, which knows, was not asked");
+	} else if (rh_json_bool(network, "inForce")) {
+		rh_found(f, RH_HEALTH_OK, "in force, in the tables inet %s and bridge %s",
+			network_name(doctor), network_name(doctor));
 	} else {
-		rh_found(f, RH_HEALTH_FAILURE,
-			"bridge-nf-call-iptables is 0: containers of one bridge reach each other");
-		rh_advise(
-			f, "sysctl -w net.bridge.bridge-nf-call-iptables=1 (and in /etc/sysctl.d)");
+		rh_found(f, RH_HEALTH_FAILURE, "not in force, so no job starts: %s",
+			rh_json_text(network, "problem"));
+		rh_advise(f,
+			"nft list table inet %s says what is there; the broker tries again by "
+			"itself",
+			network_name(doctor));
 	}
 }
 
@@ -77,7 +110,11 @@ static void check_bridge(
 		return;
 	}
 
-	int r = rh_ask_engine(doctor->docker_socket, "/networks/" NETWORK, &status, &body, &err);
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "/networks/%s", network_name(doctor));
+
+	int r = rh_ask_engine(doctor->docker_socket, path, &status, &body, &err);
 	struct json_object *options = rh_json_member(body, "Options");
 
 	if (r == 0 && status == 404) {
@@ -91,14 +128,17 @@ static void check_bridge(
 		rh_found(f, RH_HEALTH_OK, "a bridge of its own, nothing passes between containers");
 	} else {
 		rh_found(f, RH_HEALTH_FAILURE,
-			"there is a network %s that does not keep containers apart", NETWORK);
-		rh_advise(f, "docker network rm %s; the broker makes it anew", NETWORK);
+			"there is a network %s that does not keep containers apart",
+			network_name(doctor));
+		rh_advise(
+			f, "docker network rm %s; the broker makes it anew", network_name(doctor));
 	}
 }
 
 const struct rh_check rh_checks_network[] = {
-	{"network.br_netfilter", "br_netfilter", check_br_netfilter},
+	{"network.nft", "nft", check_nft},
+	{"network.rules", "firewall", check_rules},
 	{"network.ip_forward", "ip_forward", check_forward},
-	{"network.bridge", "network " NETWORK, check_bridge},
+	{"network.bridge", "network", check_bridge},
 	{0},
 };

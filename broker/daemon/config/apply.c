@@ -102,6 +102,10 @@ static int set_node(const struct rh_option *option, void *object, const struct r
 		rh_option_clear(option, object);
 		return 0;
 	}
+	if (option->or_word && node->kind == RH_YAML_SCALAR && !node->is_null) {
+		rh_option_clear(option, object);
+		return rh_trace(rh_option_set(option, object, node->text, err));
+	}
 	if (begins || node->kind == RH_YAML_MAP || node->is_null ||
 		is_list(option) != (node->kind == RH_YAML_ITEM))
 		return refuse_kind(option, node, err);

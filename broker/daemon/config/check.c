@@ -6,9 +6,12 @@
 
 #include "broker/daemon/config/check.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "broker/daemon/config/egress.h"
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
 #define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -54,6 +57,36 @@ const char *rh_check_network(const char *text)
 	return is_word(text, LOWER UPPER DIGITS, LOWER UPPER DIGITS "_.-", 128)
 		? NULL
 		: "must be isolated, none, or the name of a network";
+}
+
+/* What nft(8) takes unquoted, with room for what interfaces and files are called after it. */
+const char *rh_check_network_name(const char *text)
+{
+	if (strcmp(text, "host") == 0 || strcmp(text, "bridge") == 0 || strcmp(text, "none") == 0)
+		return "must not be one of the engine's own networks";
+	return is_word(text, LOWER UPPER, LOWER UPPER DIGITS "_.-", 63)
+		? NULL
+		: "must be a name of letters, digits, _ . - that begins with a letter, at most 63";
+}
+
+const char *rh_check_subnet6(const char *text)
+{
+	struct rh_egress_place place;
+
+	if (strcmp(text, "none") == 0 ||
+		(rh_egress_parse(text, &place) == 0 && place.family == AF_INET6 &&
+			!place.first_port && place.prefix < 128 && text[0] != '['))
+		return NULL;
+	return "must be an IPv6 subnet such as fd00:1234::/64, or none";
+}
+
+const char *rh_check_address(const char *text)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1
+		? NULL
+		: "must be an IPv4 or IPv6 address";
 }
 
 /* capabilities(7). ALL is not among them: each is granted by its name. */

@@ -41,6 +41,8 @@ struct rh_profile {
 	char *runtime; /* the engine's name of an OCI runtime, or "default" */
 	char *apparmor; /* profile that the host has loaded, or "default" */
 	char **ulimits; /* NULL-terminated NAME=SOFT or NAME=SOFT:HARD; core is always 0 */
+	char **egress; /* NULL-terminated; what it may reach (egress.h) */
+	char **dns; /* NULL-terminated; resolvers instead of the engine's own */
 	char **cap_add; /* NULL-terminated; capabilities on top of the default set */
 	char **env; /* NULL-terminated NAME=VALUE, below the step's environment */
 	uint32_t warm; /* containers kept ready, 0 allowed */
@@ -81,6 +83,9 @@ struct rh_config {
 	char *docker_socket;
 	uint64_t engine_timeout_ms; /* one request */
 	uint32_t engine_parallel; /* creates at once */
+
+	char *network_name; /* of the isolated profiles' network */
+	char *network_ip6; /* its IPv6 subnet, or "none" */
 
 	uint64_t broker_wait_ms;
 	uint64_t job_start_wait_ms;

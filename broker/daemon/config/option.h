@@ -45,6 +45,7 @@ struct rh_option {
 	bool zero_is_none; /* "none" may be written, and 0 whatever the range */
 	bool required;
 	bool restart; /* cannot change on reload */
+	bool or_word; /* a list whose only item may be written without being one */
 };
 
 struct rh_option_table {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The option tables.
+ * The option tables of the configuration file.
  */
 
 #include "broker/daemon/config/check.h"
 #include "broker/daemon/config/config.h"
+#include "broker/daemon/config/egress.h"
 #include "broker/daemon/config/option.h"
 #include "rh-config.h"
 #include "runnerhub/client_conf.h"
 
 #define CONFIG(field)  offsetof(struct rh_config, field)
 #define PROFILE(field) offsetof(struct rh_profile, field)
-#define RUNNER(field)  offsetof(struct rh_runner, field)
 #define N_ROWS(rows)   (sizeof(rows) / sizeof((rows)[0]))
 
 #define SECOND UINT64_C(1000)
@@ -68,6 +68,23 @@ static const struct rh_option config_rows[] = {
 		.min = 1,
 		.max = 64,
 		.help = "containers created at the same time"},
+	{.name = "network.name",
+		.type = RH_OPTION_TEXT,
+		.offset = CONFIG(network_name),
+		.fallback = "runnerhub",
+		.check = rh_check_network_name,
+		.unit = "NAME",
+		.restart = true,
+		.help = "the isolated profiles' network in the engine, and their rules in the "
+			"firewall; two brokers on one host need two"},
+	{.name = "network.ipv6",
+		.type = RH_OPTION_TEXT,
+		.offset = CONFIG(network_ip6),
+		.fallback = "none",
+		.check = rh_check_subnet6,
+		.unit = "SUBNET",
+		.restart = true,
+		.help = "its IPv6 subnet, such as fd00:1234::/64"},
 	{.name = "timeouts.broker_wait",
 		.type = RH_OPTION_DURATION,
 		.offset = CONFIG(broker_wait_ms),
@@ -263,6 +280,23 @@ static const struct rh_option profile_rows[] = {
 		.unit = "PROFILE",
 		.help = "AppArmor profile that the host has loaded, or default: the engine's own, "
 			"where the host has AppArmor"},
+	{.name = "egress",
+		.type = RH_OPTION_LIST,
+		.offset = PROFILE(egress),
+		.fallback = "allow",
+		.check = rh_egress_check,
+		.or_word = true,
+		.unit = "PLACE",
+		.help = "what an isolated container reaches beyond this host: allow, audit (allow, "
+			"and note it with the job), deny, or a list of addresses, networks and "
+			"ports such as 192.0.2.0/24, 192.0.2.7:443, *:443"},
+	{.name = "dns",
+		.type = RH_OPTION_LIST,
+		.offset = PROFILE(dns),
+		.fallback = "",
+		.check = rh_check_address,
+		.unit = "ADDRESS",
+		.help = "resolvers that its containers are given instead of the engine's own"},
 	{.name = "cap_add",
 		.type = RH_OPTION_LIST,
 		.offset = PROFILE(cap_add),
@@ -337,46 +371,6 @@ static const struct rh_option profile_rows[] = {
 			"them; looked at each second"},
 };
 
-static const struct rh_option runner_rows[] = {
-	{.name = "root",
-		.type = RH_OPTION_PATH,
-		.offset = RUNNER(root),
-		.required = true,
-		.help = "the runner's directory, the one with bin/Runner.Worker"},
-	{.name = "work",
-		.type = RH_OPTION_PATH,
-		.offset = RUNNER(work),
-		.required = true,
-		.help = "its work directory"},
-	{.name = "uid",
-		.type = RH_OPTION_COUNT32,
-		.offset = RUNNER(uid),
-		.required = true,
-		.max = UINT32_MAX - 2,
-		.help = "user that it runs as"},
-	{.name = "gid",
-		.type = RH_OPTION_COUNT32,
-		.offset = RUNNER(gid),
-		.required = true,
-		.max = UINT32_MAX - 2,
-		.help = "group that it runs as"},
-	{.name = "profile",
-		.type = RH_OPTION_TEXT,
-		.offset = RUNNER(profile),
-		.check = rh_check_profile_name,
-		.unit = "PROFILE",
-		.help = "profile of its jobs, instead of default_profile"},
-	{.name = "started_hook",
-		.type = RH_OPTION_PATH,
-		.offset = RUNNER(started_hook),
-		.help = "the administrator's own hook before each job"},
-	{.name = "completed_hook",
-		.type = RH_OPTION_PATH,
-		.offset = RUNNER(completed_hook),
-		.help = "the administrator's own hook after each job"},
-};
-
 const struct rh_option_table rh_options_config = {
 	.rows = config_rows, .n = N_ROWS(config_rows), .also = "profiles"};
 const struct rh_option_table rh_options_profile = {.rows = profile_rows, .n = N_ROWS(profile_rows)};
-const struct rh_option_table rh_options_runner = {.rows = runner_rows, .n = N_ROWS(runner_rows)};

@@ -6,6 +6,7 @@
 
 #include "broker/daemon/config/apply.h"
 #include "broker/daemon/config/check.h"
+#include "broker/daemon/config/egress.h"
 #include "broker/daemon/config/load.h"
 
 #define PROFILES_MAX 256
@@ -70,6 +71,20 @@ static int on_node(void *arg, const struct rh_yaml_node *node, struct rh_err *er
 			node, 2, &builder->profile_seen[config->n_profiles - 1], err));
 }
 
+/* What is said of the network must be something that we can see to. */
+static int check_egress(const struct builder *builder, size_t i, struct rh_err *err)
+{
+	const struct rh_profile *profile = &builder->config->profiles[i];
+	const char *wrong = rh_egress_check_list(profile->egress);
+
+	if (!wrong && rh_egress_mode(profile->egress) != RH_EGRESS_ALLOW &&
+		strcmp(profile->network, "isolated") != 0)
+		wrong = "needs network: isolated; other networks are the engine's";
+	return wrong ? rh_err_set(err, -EINVAL, "%s:%zu: profiles.%s.egress: %s", builder->name,
+			       builder->profile_lines[i], profile->name, wrong)
+		     : 0;
+}
+
 static int check_profile(const struct builder *builder, size_t i, struct rh_err *err)
 {
 	const struct rh_profile *profile = &builder->config->profiles[i];
@@ -84,7 +99,7 @@ static int check_profile(const struct builder *builder, size_t i, struct rh_err 
 		return rh_err_set(err, -EINVAL,
 			"%s:%zu: profiles.%s.warm: %u is more than max (%u) allows", builder->name,
 			builder->profile_lines[i], profile->name, profile->warm, profile->max);
-	return 0;
+	return rh_trace(check_egress(builder, i, err));
 }
 
 static int check_whole(const struct builder *builder, struct rh_err *err)

@@ -61,6 +61,14 @@ void rh_containers_tick_adoption(struct rh_containers *all, int64_t now_ms)
 	rh_containers_adopt_settled(all, -ENOTCONN);
 }
 
+/* One that the network's rules do not know reaches nothing, but its job goes on. */
+static void on_leased_admitted(struct rh_container *container, int r, const struct rh_err *err)
+{
+	if (r < 0)
+		rh_log_error(container->all->log, "an adopted container is without network",
+			RH_STR("container", container->instance_text), RH_STR("reason", err->text));
+}
+
 /* Its owner takes it or does not; then it is kept or goes. */
 static void adopt_leased(struct rh_container *container, const struct rh_wire_state *state)
 {
@@ -76,11 +84,21 @@ static void adopt_leased(struct rh_container *container, const struct rh_wire_st
 		rh_container_save(container, NULL);
 	if (all->adoption.wanted &&
 		all->adoption.wanted(all->adoption.arg, &container->job, container)) {
+		rh_container_admit(container, on_leased_admitted);
 		rh_container_settle(container);
 		return;
 	}
 	rh_container_set_custody(container, RH_CUSTODY_NONE);
 	rh_container_end(container, "its job is over", false);
+}
+
+static void on_fresh_admitted(struct rh_container *container, int r, const struct rh_err *err)
+{
+	if (r < 0)
+		rh_container_end(container, err->text, false);
+	else
+		rh_container_offer(container);
+	rh_container_settle(container);
 }
 
 static void on_fresh_inspected(void *arg, int r, const struct rh_engine_container *list, size_t n,
@@ -101,12 +119,10 @@ static void on_fresh_inspected(void *arg, int r, const struct rh_engine_containe
 	if (!container->detached && container->removal == RH_REMOVAL_NONE && !container->dying) {
 		if (r == 0 && n > 0)
 			memcpy(container->engine_id, list->id, sizeof(container->engine_id));
-		if (why) {
+		if (why)
 			rh_container_end(container, why, false);
-		} else {
-			rh_container_offer(container);
-			rh_container_settle(container);
-		}
+		else
+			rh_container_admit(container, on_fresh_admitted);
 	}
 	rh_container_unref(container);
 }

@@ -32,6 +32,7 @@
 #include "broker/daemon/engine/engine.h"
 #include "broker/daemon/log/log.h"
 #include "broker/daemon/mount/mount.h"
+#include "broker/daemon/network/network.h"
 #include "broker/daemon/store/store.h"
 #include "runnerhub/id.h"
 #include "runnerhub/wire.h"
@@ -55,6 +56,7 @@ struct rh_containers_options {
 	struct rh_config *config; /* a reference is taken */
 	struct rh_engine *engine;
 	struct rh_mounter *mounter;
+	struct rh_network *network; /* NULL: without rules, for tests */
 	struct rh_store *store;
 	struct rh_log *log;
 	/* A leased container's events, for its job. */
@@ -62,6 +64,9 @@ struct rh_containers_options {
 		const struct rh_wire_step_report *report);
 	/* It died or its agent misbehaved: @reason is for people. It is being removed. */
 	void (*on_lost)(void *arg, struct rh_container *container, const char *reason);
+	/* What it tried on the network, as rh_network's on_flow says it. May be NULL. */
+	void (*on_flow)(
+		void *arg, struct rh_container *container, const char *kind, const char *text);
 	void *arg;
 };
 
@@ -76,6 +81,10 @@ int rh_containers_start(const struct rh_containers_options *options, struct rh_c
 void rh_containers_close(
 	struct rh_containers *all, bool remove_warm, void (*cb)(void *arg), void *arg);
 void rh_containers_reload(struct rh_containers *all, struct rh_config *config);
+/* The network's callbacks are handed here by its owner. */
+void rh_containers_on_network_state(struct rh_containers *all);
+void rh_containers_on_flow(
+	struct rh_containers *all, const char *instance, const char *kind, const char *text);
 /* The engine's events are handed here by its owner. */
 void rh_containers_on_engine(struct rh_containers *all, const struct rh_engine_event *event);
 

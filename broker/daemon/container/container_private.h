@@ -18,7 +18,6 @@
 #include "broker/daemon/pool/pool.h"
 #include "runnerhub/list.h"
 
-#define RH_CONTAINER_NETWORK   "runnerhub" /* of profiles that are isolated */
 #define RH_CONTAINER_N_STATES  6
 #define RH_CONTAINER_N_BUCKETS 1024u
 
@@ -129,6 +128,9 @@ struct rh_container {
 	uint64_t created_at_list; /* lists asked for when the engine told of it: later ones show it
 				   */
 	uint64_t seen_in_list;
+
+	/* Waits for its network rules; then what follows. */
+	void (*admitted)(struct rh_container *container, int r, const struct rh_err *err);
 
 	/* life */
 	struct rh_link link;
@@ -258,6 +260,18 @@ void rh_container_revision(const struct rh_profile *profile, char ret_revision[1
 int rh_container_begin(struct rh_containers *all, struct rh_container_pool *pool);
 extern const struct rh_link_events rh_container_link_events;
 
+/* isolated.c */
+/* Sees to the isolated network, if a profile wants it. */
+void rh_containers_check_network(struct rh_containers *all);
+/* Why no container of this pool can be made or handed out for now, or NULL. */
+const char *rh_containers_network_problem(
+	const struct rh_containers *all, const struct rh_container_pool *pool);
+/* @then: once its network rules are in force, or not; not if it ended meanwhile; may be at once. */
+void rh_container_admit(struct rh_container *container,
+	void (*then)(struct rh_container *container, int r, const struct rh_err *err));
+/* The engine has removed it. */
+void rh_container_dismiss(struct rh_container *container);
+
 /* lease.c: what the agent says after its first word. */
 void rh_container_lease_state(struct rh_container *container, const struct rh_wire_state *state);
 void rh_container_on_leased(void *arg, const struct rh_wire_state *state);
@@ -292,6 +306,8 @@ void rh_container_offer(struct rh_container *container);
 /* It leaves the pool: not idle, not promised any more. */
 void rh_container_withdraw(struct rh_container *container);
 void rh_containers_answer_due(struct rh_containers *all);
+/* Hands idle ones to those that wait, who could not be served before. */
+void rh_containers_serve_waiting(struct rh_containers *all);
 void rh_containers_fail_waiting(struct rh_containers *all, struct rh_container_pool *pool, int r,
 	const struct rh_err *err, bool only_tired);
 void rh_containers_tick_requests(struct rh_containers *all, int64_t now_ms);

@@ -152,9 +152,27 @@ static void on_warm_stored(struct rh_container *container)
 		rh_containers_fill(container->all);
 }
 
-static void agent_ready(struct rh_container *container, const struct rh_wire_state *state)
+/* Its network rules are in force, or it goes. */
+static void on_admitted(struct rh_container *container, int r, const struct rh_err *err)
 {
 	struct rh_container_pool *pool = container->pool;
+
+	if (container->state != RH_CONTAINER_CREATING)
+		return;
+	if (r < 0) {
+		failed(container, r, err);
+		return;
+	}
+	rh_pool_backoff_succeeded(&pool->backoff);
+	pool->problem[0] = '\0';
+	pool->n_refused = 0;
+	container->coming = true;
+	pool->n_coming++;
+	rh_container_move(container, RH_CONTAINER_WARM, on_warm_stored);
+}
+
+static void agent_ready(struct rh_container *container, const struct rh_wire_state *state)
+{
 	int r = 0;
 
 	if (state->flags & RH_WIRE_STATE_LEASED) {
@@ -170,12 +188,7 @@ static void agent_ready(struct rh_container *container, const struct rh_wire_sta
 		rh_container_lost(container, "its first process cannot be watched");
 		return;
 	}
-	rh_pool_backoff_succeeded(&pool->backoff);
-	pool->problem[0] = '\0';
-	pool->n_refused = 0;
-	container->coming = true;
-	pool->n_coming++;
-	rh_container_move(container, RH_CONTAINER_WARM, on_warm_stored);
+	rh_container_admit(container, on_admitted);
 }
 
 static void on_state(void *arg, const struct rh_wire_state *state)

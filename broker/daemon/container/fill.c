@@ -32,7 +32,7 @@ static struct rh_pool_input input_of(const struct rh_container_pool *pool)
 static void create(struct rh_containers *all, struct rh_container_pool *pool, uint32_t n)
 {
 	/* Until the isolated network is known to be one, nobody is put into it. */
-	if (pool->profile && strcmp(pool->profile->network, "isolated") == 0 && !all->network_ok)
+	if (rh_containers_network_problem(all, pool))
 		return;
 	while (n-- > 0) {
 		int r = rh_container_begin(all, pool);

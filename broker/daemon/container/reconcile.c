@@ -4,7 +4,7 @@
  * What the engine has against what the table has: when the engine comes (back), and now and then.
  *
  * What it lists and we do not know is taken over, which mostly means removed; what we know and it
- * does not list was removed by someone else. The isolated network is looked after here too.
+ * does not list was removed by someone else. The isolated network is looked after at the same time.
  */
 
 #include <errno.h>
@@ -13,8 +13,7 @@
 #include "broker/daemon/container/container_private.h"
 #include "runnerhub/clock.h"
 
-#define LIST_EVERY_MS    60000
-#define NETWORK_RETRY_MS 5000
+#define LIST_EVERY_MS 60000
 
 static void compare_listed(struct rh_containers *all, const struct rh_engine_container *listed)
 {
@@ -87,44 +86,13 @@ static void on_listed(void *arg, int r, const struct rh_engine_container *list, 
 	rh_containers_unref(all);
 }
 
-static void on_network(void *arg, int r, const struct rh_err *err)
-{
-	struct rh_containers *all = arg;
-
-	all->network_ok = r == 0;
-	if (r < 0)
-		all->next_list_ms = rh_now_ms() + NETWORK_RETRY_MS;
-	rh_list_for_each (at, &all->pools) {
-		struct rh_container_pool *pool = rh_list_entry(at, struct rh_container_pool, node);
-
-		if (r < 0 && r != -ECANCELED && !all->closing && pool->profile &&
-			strcmp(pool->profile->network, "isolated") == 0)
-			rh_containers_pool_failed(all, pool, r, err);
-	}
-	rh_containers_fill(all);
-	rh_containers_unref(all);
-}
-
-static bool wants_network(const struct rh_containers *all)
-{
-	for (size_t i = 0; i < all->config->n_profiles; i++) {
-		if (strcmp(all->config->profiles[i].network, "isolated") == 0)
-			return true;
-	}
-	return false;
-}
-
 void rh_containers_reconcile(struct rh_containers *all)
 {
 	struct rh_engine *engine = all->options.engine;
 
 	all->next_list_ms = rh_now_ms() + LIST_EVERY_MS;
 	rh_containers_adopt_waiting(all);
-	if (wants_network(all)) {
-		all->n_refs++;
-		if (rh_engine_network(engine, RH_CONTAINER_NETWORK, on_network, all) < 0)
-			rh_containers_unref(all);
-	}
+	rh_containers_check_network(all);
 	if (all->list_in_flight)
 		return;
 	all->list_in_flight = true;

@@ -123,6 +123,8 @@ static void on_removed(void *arg, int r, const struct rh_err *err)
 	struct rh_container *container = arg;
 	struct rh_containers *all = container->all;
 
+	if (r == 0)
+		rh_container_dismiss(container);
 	if (!container->detached && r == 0) {
 		remove_tree(container);
 	} else if (!container->detached) {

@@ -134,6 +134,30 @@ static struct rh_container *first_idle(struct rh_container_pool *pool)
 	return idle;
 }
 
+/* NULL: there is none, or it must not be handed out now. */
+static struct rh_container *take_idle(struct rh_containers *all, struct rh_container_pool *pool)
+{
+	struct rh_container *idle =
+		rh_containers_network_problem(all, pool) ? NULL : first_idle(pool);
+
+	if (idle) {
+		rh_list_remove(&idle->idle_node);
+		pool->n_idle--;
+	}
+	return idle;
+}
+
+void rh_containers_serve_waiting(struct rh_containers *all)
+{
+	rh_list_for_each (at, &all->pools) {
+		struct rh_container_pool *pool = rh_list_entry(at, struct rh_container_pool, node);
+		struct rh_container *idle = NULL;
+
+		while (!rh_list_is_empty(&pool->waiting) && (idle = take_idle(all, pool)))
+			rh_container_offer(idle);
+	}
+}
+
 int rh_containers_acquire(struct rh_containers *all, const struct rh_profile *profile,
 	const char *runner, rh_container_acquired_fn cb, void *arg,
 	struct rh_container_request **ret_request)
@@ -159,10 +183,8 @@ int rh_containers_acquire(struct rh_containers *all, const struct rh_profile *pr
 		.began_ms = rh_now_ms(),
 	};
 	rh_container_pool_forget_runner(pool, runner);
-	idle = first_idle(pool);
+	idle = take_idle(all, pool);
 	if (idle) {
-		rh_list_remove(&idle->idle_node);
-		pool->n_idle--;
 		promise(request, idle, false);
 	} else {
 		wait_in_pool(request);
@@ -227,6 +249,9 @@ static int explain_wait(
 			"all %u containers of profile %s are in use; raise its max, or have fewer "
 			"runners",
 			pool->profile->max, pool->name);
+	if (rh_containers_network_problem(all, pool))
+		return rh_err_set(err, -EIO, "the network is not safe: %s",
+			rh_containers_network_problem(all, pool));
 	if (pool->problem[0])
 		return rh_err_set(err, -EIO, "%s", pool->problem);
 	return rh_err_set(err, -ETIMEDOUT, "the container engine was too slow");

@@ -63,8 +63,12 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 	const char *labels[] = {"runnerhub.managed", "true", "runnerhub.profile", profile->name,
 		"runnerhub.instance", container->instance_text, "runnerhub.hub",
 		container->all->config->state_dir, "runnerhub.revision", container->revision, NULL};
-	bool isolated = strcmp(profile->network, "isolated") == 0;
+	const char *network = profile->network;
 
+	if (strcmp(network, "isolated") == 0)
+		network = config->network_name;
+	else if (strcmp(network, "none") == 0 && rh_weakened("network-none"))
+		network = "bridge";
 	if (!env)
 		return rh_origin(-ENOMEM);
 	if (asprintf(&agent, "%s/runnerhub-agent", config->libexec_dir) < 0) {
@@ -91,7 +95,8 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		.labels = labels,
 		.binds = binds,
 		.n_binds = sizeof(binds) / sizeof(binds[0]),
-		.network = isolated ? RH_CONTAINER_NETWORK : profile->network,
+		.network = network,
+		.dns = (const char *const *)profile->dns,
 		.cpus = cpus_of(profile),
 		.memory_bytes = profile->memory_bytes,
 		.shm_bytes = profile->shm_bytes,
@@ -136,6 +141,8 @@ void rh_container_revision(const struct rh_profile *profile, char ret_revision[1
 	hash = hash_bytes(hash, numbers, sizeof(numbers));
 	hash = hash_text(hash, profile->runtime);
 	hash = hash_text(hash, profile->apparmor);
+	hash = hash_texts(hash, profile->egress);
+	hash = hash_texts(hash, profile->dns);
 	hash = hash_texts(hash, profile->cap_add);
 	hash = hash_texts(hash, profile->ulimits);
 	hash = hash_texts(hash, profile->env);

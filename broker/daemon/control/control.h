@@ -32,6 +32,7 @@ struct rh_control_options {
 	struct rh_log *log;
 	struct rh_store *store;
 	struct rh_engine *engine;
+	struct rh_network *network;
 	struct rh_containers *containers;
 	struct rh_jobs *jobs;
 	int64_t started_ms; /* wall clock, of the broker */

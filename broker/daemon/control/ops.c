@@ -142,6 +142,18 @@ static struct json_object *engine_json(const struct rh_control_options *o,
 	return engine;
 }
 
+static struct json_object *network_json(const struct rh_control_options *o)
+{
+	struct json_object *network = json_object_new_object();
+	const char *problem = rh_network_problem(o->network);
+
+	add_text(network, "name", o->config->network_name);
+	add(network, "inForce", json_object_new_boolean(!problem));
+	if (problem)
+		add_text(network, "problem", problem);
+	return network;
+}
+
 static void finish_status(
 	struct rh_call *call, const struct rh_engine_info *info, const struct rh_err *err)
 {
@@ -154,6 +166,7 @@ static void finish_status(
 	rh_containers_pools(o->containers, add_pool, pools);
 	add(data, "broker", broker_json(o));
 	add(data, "engine", engine_json(o, info, err));
+	add(data, "network", network_json(o));
 	add(data, "store", store_json(o));
 	add(data, "pools", pools);
 	add(data, "jobs", jobs);

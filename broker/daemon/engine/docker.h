@@ -24,7 +24,7 @@
 
 /* Requests: JSON text, freed by the caller; NULL if out of memory. */
 char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_max);
-char *rh_docker_write_network(const char *name);
+char *rh_docker_write_network(const struct rh_engine_network_spec *spec);
 /* The "filters" of list and events: labels separated by newlines. */
 char *rh_docker_write_filters(const char *labels, bool events);
 /* Appends @text percent-encoded (RFC 3986, unreserved kept). Return: 0; -ENAMETOOLONG. */
@@ -40,8 +40,7 @@ int rh_docker_read_list(
 int rh_docker_read_inspect(
 	const char *data, size_t size, struct rh_engine_container *ret_container);
 int rh_docker_read_info(const char *data, size_t size, struct rh_engine_info *ret_info);
-/* Whether containers of the network can reach each other, or it is no bridge. */
-int rh_docker_read_network(const char *data, size_t size, bool *ret_isolated);
+int rh_docker_read_network(const char *data, size_t size, struct rh_engine_network *ret_network);
 /* @ret_time_ns: when it happened, the engine's clock. Return: 0; RH_DOCKER_E_OTHER. */
 int rh_docker_read_event(
 	const char *data, size_t size, struct rh_engine_event *ret_event, int64_t *ret_time_ns);

@@ -161,66 +161,125 @@ int rh_engine_image(struct rh_engine *engine, const char *image, rh_engine_done_
 	return rh_trace(rh_docker_call(engine, &call, "GET", NULL, "/images/%s/json", name));
 }
 
+/* A network that is wanted; the call under way has its address as its argument. */
+struct network_call {
+	struct rh_engine *engine;
+	char *body; /* of its creation; NULL: it was tried */
+	char *name;
+	bool open;
+	bool ip6;
+	rh_engine_network_fn cb;
+	void *arg;
+};
+
+static int ask_network(struct network_call *wanted);
+
+static void network_done(struct network_call *wanted, int r,
+	const struct rh_engine_network *network, const struct rh_err *err)
+{
+	wanted->cb(wanted->arg, r, network, err);
+	free(wanted->body);
+	free(wanted->name);
+	free(wanted);
+}
+
 static void finish_network_create(
 	struct rh_docker_call *call, const struct rh_docker_response *response)
 {
+	struct network_call *wanted = call->arg;
 	struct rh_err err = {0};
 	int r = rh_docker_result(call->engine, response, &err);
 
 	/* Somebody else was quicker, as another broker on this host. */
-	call->cb.done(call->arg, r == -EEXIST ? 0 : r, &err);
+	if (r == 0 || r == -EEXIST) {
+		r = ask_network(wanted);
+		if (r == 0)
+			return;
+		(void)rh_err_set(&err, r, "network %s: %s", wanted->name, strerror(-r));
+	}
+	network_done(wanted, r, NULL, &err);
 }
 
-static int create_network(struct rh_docker_call *call)
+static int create_network(struct network_call *wanted)
 {
-	_cleanup_(rh_freep) char *body = rh_docker_write_network(call->subject);
-	struct rh_docker_call next = {
-		.finish = finish_network_create,
-		.cb.done = call->cb.done,
-		.arg = call->arg,
-	};
+	_cleanup_(rh_freep) char *body = rh_steal(&wanted->body);
+	struct rh_docker_call next = {.finish = finish_network_create, .arg = wanted};
 
-	if (!body)
-		return rh_origin(-ENOMEM);
-	return rh_trace(rh_docker_call(call->engine, &next, "POST", body, "/networks/create"));
+	return rh_trace(rh_docker_call(wanted->engine, &next, "POST", body, "/networks/create"));
+}
+
+static int check_network(const struct network_call *wanted, const struct rh_engine_network *network,
+	struct rh_err *err)
+{
+	if (!network->isolated && !wanted->open)
+		return rh_err_set(err, -EEXIST,
+			"network %s exists, but lets containers reach each other; remove it with: "
+			"docker network rm %s",
+			wanted->name, wanted->name);
+	if (network->has_ip6 != wanted->ip6)
+		return rh_err_set(err, -EEXIST,
+			"network %s exists, but %s IPv6, unlike network.ipv6 says; remove it with: "
+			"docker network rm %s",
+			wanted->name, network->has_ip6 ? "has" : "has no", wanted->name);
+	return 0;
 }
 
 static void finish_network(struct rh_docker_call *call, const struct rh_docker_response *response)
 {
+	struct network_call *wanted = call->arg;
+	struct rh_engine_network network = {0};
 	struct rh_err err = {0};
-	bool isolated = false;
 	int r = rh_docker_result(call->engine, response, &err);
 
-	if (r == -ENOENT) {
-		r = create_network(call);
+	if (r == -ENOENT && wanted->body) {
+		r = create_network(wanted);
 		if (r == 0)
 			return;
-		(void)rh_err_set(&err, r, "network %s: %s", call->subject, strerror(-r));
+		(void)rh_err_set(&err, r, "network %s: %s", wanted->name, strerror(-r));
 	} else if (r == 0) {
-		r = rh_docker_read_network(response->body, response->size, &isolated);
+		r = rh_docker_read_network(response->body, response->size, &network);
 		if (r < 0)
 			(void)rh_err_set(&err, r,
 				"network %s: the container engine's answer is malformed",
-				call->subject);
-		else if (!isolated)
-			r = rh_err_set(&err, -EEXIST,
-				"network %s exists, but lets containers reach each other; "
-				"remove it with: docker network rm %s",
-				call->subject, call->subject);
+				wanted->name);
+		else
+			r = check_network(wanted, &network, &err);
 	}
-	call->cb.done(call->arg, r, &err);
+	network_done(wanted, r, &network, &err);
 }
 
-int rh_engine_network(struct rh_engine *engine, const char *name, rh_engine_done_fn cb, void *arg)
+static int ask_network(struct network_call *wanted)
 {
-	struct rh_docker_call call = {
-		.finish = finish_network,
-		.subject = (char *)(uintptr_t)name,
-		.cb.done = cb,
-		.arg = arg,
-	};
+	struct rh_docker_call call = {.finish = finish_network, .arg = wanted};
 
-	if (!is_plain(name))
+	return rh_trace(
+		rh_docker_call(wanted->engine, &call, "GET", NULL, "/networks/%s", wanted->name));
+}
+
+int rh_engine_network(struct rh_engine *engine, const struct rh_engine_network_spec *spec,
+	rh_engine_network_fn cb, void *arg)
+{
+	struct network_call *wanted = NULL;
+	int r = -ENOMEM;
+
+	if (!is_plain(spec->name))
 		return rh_origin(-EINVAL);
-	return rh_trace(rh_docker_call(engine, &call, "GET", NULL, "/networks/%s", name));
+	wanted = calloc(1, sizeof(*wanted));
+	if (!wanted)
+		return rh_origin(-ENOMEM);
+	*wanted = (struct network_call){.engine = engine,
+		.body = rh_docker_write_network(spec),
+		.name = strdup(spec->name),
+		.open = spec->open,
+		.ip6 = spec->ip6 && spec->ip6[0],
+		.cb = cb,
+		.arg = arg};
+	if (wanted->body && wanted->name)
+		r = ask_network(wanted);
+	if (r < 0) {
+		free(wanted->body);
+		free(wanted->name);
+		free(wanted);
+	}
+	return rh_trace(r);
 }

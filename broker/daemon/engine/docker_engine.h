@@ -72,6 +72,7 @@ struct rh_docker_call {
 		rh_engine_create_fn create;
 		rh_engine_list_fn list;
 		rh_engine_info_fn info;
+		rh_engine_network_fn network;
 	} cb;
 };
 

@@ -15,75 +15,11 @@
 #include <time.h>
 
 #include "broker/daemon/engine/docker.h"
+#include "broker/daemon/engine/docker_json.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/id.h"
 
-#define JSON_DEPTH_MAX 24
-#define LIST_MAX       4096u /* containers of ours on one host */
-
-static void json_putp(struct json_object **object)
-{
-	json_object_put(*object);
-}
-
-/* Parses a whole document of the given type, strictly. */
-static int parse(
-	const char *data, size_t size, enum json_type type, struct json_object **ret_object)
-{
-	struct json_tokener *tokener = NULL;
-	_cleanup_(json_putp) struct json_object *object = NULL;
-	enum json_tokener_error error = json_tokener_success;
-
-	while (size > 0 && isspace((unsigned char)data[size - 1]))
-		size--;
-	if (size == 0 || size > INT_MAX)
-		return rh_origin(-EPROTO);
-	tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-	if (!tokener)
-		return rh_origin(-ENOMEM);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	object = json_tokener_parse_ex(tokener, data, (int)size);
-	error = json_tokener_get_error(tokener);
-	if (error == json_tokener_success && json_tokener_get_parse_end(tokener) != size)
-		error = json_tokener_error_parse_unexpected;
-	json_tokener_free(tokener);
-	if (error != json_tokener_success || !json_object_is_type(object, type))
-		return rh_origin(-EPROTO);
-	*ret_object = rh_steal(&object);
-	return 0;
-}
-
-static struct json_object *member(struct json_object *object, const char *key, enum json_type type)
-{
-	struct json_object *value = NULL;
-
-	if (!json_object_is_type(object, json_type_object) ||
-		!json_object_object_get_ex(object, key, &value) ||
-		!json_object_is_type(value, type))
-		return NULL;
-	return value;
-}
-
-static const char *text_member(struct json_object *object, const char *key)
-{
-	struct json_object *value = member(object, key, json_type_string);
-
-	return value ? json_object_get_string(value) : "";
-}
-
-static int64_t number_member(struct json_object *object, const char *key)
-{
-	struct json_object *value = member(object, key, json_type_int);
-
-	return value ? json_object_get_int64(value) : 0;
-}
-
-static bool flag_member(struct json_object *object, const char *key)
-{
-	struct json_object *value = member(object, key, json_type_boolean);
-
-	return value && json_object_get_boolean(value);
-}
+#define LIST_MAX 4096u /* containers of ours on one host */
 
 static int clamp_int(int64_t number)
 {
@@ -123,7 +59,7 @@ static int copy_id(char ret_id[RH_ENGINE_ID_SIZE], const char *text)
 /* The instance label, or "" if it is none. */
 static void copy_instance(char buf[RH_ID_TEXT_SIZE], struct json_object *labels)
 {
-	const char *text = text_member(labels, "runnerhub.instance");
+	const char *text = rh_docker_json_text(labels, "runnerhub.instance");
 	struct rh_id id = {0};
 
 	if (rh_id_parse(text, &id) == 0)
@@ -153,14 +89,14 @@ static int64_t parse_time_ms(const char *text)
 
 int rh_docker_read_error(const char *data, size_t size, char *buf, size_t buf_size)
 {
-	_cleanup_(json_putp) struct json_object *root = NULL;
-	int r = parse(data, size, json_type_object, &root);
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
+	int r = rh_docker_json_parse(data, size, json_type_object, &root);
 
 	if (r < 0)
 		return rh_trace(r);
-	if (!member(root, "message", json_type_string))
+	if (!rh_docker_json_member(root, "message", json_type_string))
 		return rh_origin(-EPROTO);
-	copy_text(buf, buf_size, text_member(root, "message"));
+	copy_text(buf, buf_size, rh_docker_json_text(root, "message"));
 	return 0;
 }
 
@@ -181,16 +117,16 @@ static int parse_api(const char *text, unsigned *ret_minor)
 
 int rh_docker_read_version(const char *data, size_t size, unsigned *ret_minor)
 {
-	_cleanup_(json_putp) struct json_object *root = NULL;
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
 	unsigned newest = 0;
 	unsigned oldest = 0;
-	int r = parse(data, size, json_type_object, &root);
+	int r = rh_docker_json_parse(data, size, json_type_object, &root);
 
 	if (r == 0)
-		r = parse_api(text_member(root, "ApiVersion"), &newest);
+		r = parse_api(rh_docker_json_text(root, "ApiVersion"), &newest);
 	if (r < 0)
 		return rh_trace(r);
-	if (parse_api(text_member(root, "MinAPIVersion"), &oldest) < 0)
+	if (parse_api(rh_docker_json_text(root, "MinAPIVersion"), &oldest) < 0)
 		oldest = 0; /* not every engine says it */
 	if (newest < RH_DOCKER_API_OLDEST || oldest > RH_DOCKER_API_NEWEST)
 		return rh_origin(-EPROTONOSUPPORT);
@@ -200,10 +136,10 @@ int rh_docker_read_version(const char *data, size_t size, unsigned *ret_minor)
 
 int rh_docker_read_created(const char *data, size_t size, char ret_id[RH_ENGINE_ID_SIZE])
 {
-	_cleanup_(json_putp) struct json_object *root = NULL;
-	int r = parse(data, size, json_type_object, &root);
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
+	int r = rh_docker_json_parse(data, size, json_type_object, &root);
 
-	return r < 0 ? rh_trace(r) : rh_trace(copy_id(ret_id, text_member(root, "Id")));
+	return r < 0 ? rh_trace(r) : rh_trace(copy_id(ret_id, rh_docker_json_text(root, "Id")));
 }
 
 static void copy_name(struct rh_engine_container *container, const char *name)
@@ -213,10 +149,10 @@ static void copy_name(struct rh_engine_container *container, const char *name)
 
 static int read_list_item(struct json_object *item, struct rh_engine_container *container)
 {
-	struct json_object *labels = member(item, "Labels", json_type_object);
-	struct json_object *names = member(item, "Names", json_type_array);
+	struct json_object *labels = rh_docker_json_member(item, "Labels", json_type_object);
+	struct json_object *names = rh_docker_json_member(item, "Names", json_type_array);
 	struct json_object *name = names ? json_object_array_get_idx(names, 0) : NULL;
-	int r = copy_id(container->id, text_member(item, "Id"));
+	int r = copy_id(container->id, rh_docker_json_text(item, "Id"));
 
 	if (r < 0)
 		return rh_trace(r);
@@ -224,12 +160,12 @@ static int read_list_item(struct json_object *item, struct rh_engine_container *
 		copy_name(container, json_object_get_string(name));
 	copy_instance(container->instance, labels);
 	copy_text(container->profile, sizeof(container->profile),
-		text_member(labels, "runnerhub.profile"));
-	copy_text(container->state, sizeof(container->state), text_member(item, "State"));
+		rh_docker_json_text(labels, "runnerhub.profile"));
+	copy_text(container->state, sizeof(container->state), rh_docker_json_text(item, "State"));
 	if (container->state[0] == '\0')
 		return rh_origin(-EPROTO);
 
-	int64_t created_s = number_member(item, "Created");
+	int64_t created_s = rh_docker_json_number(item, "Created");
 
 	container->created_ms =
 		created_s > 0 && created_s < INT64_MAX / 1000 ? created_s * 1000 : 0;
@@ -239,9 +175,9 @@ static int read_list_item(struct json_object *item, struct rh_engine_container *
 int rh_docker_read_list(
 	const char *data, size_t size, struct rh_engine_container **ret_list, size_t *ret_n)
 {
-	_cleanup_(json_putp) struct json_object *root = NULL;
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
 	_cleanup_(rh_freep) struct rh_engine_container *list = NULL;
-	int r = parse(data, size, json_type_array, &root);
+	int r = rh_docker_json_parse(data, size, json_type_array, &root);
 	size_t n = 0;
 
 	if (r < 0)
@@ -264,34 +200,36 @@ int rh_docker_read_list(
 
 int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_container *ret_container)
 {
-	_cleanup_(json_putp) struct json_object *root = NULL;
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
 	struct rh_engine_container container = {0};
-	int r = parse(data, size, json_type_object, &root);
-	struct json_object *state = r < 0 ? NULL : member(root, "State", json_type_object);
-	struct json_object *config = r < 0 ? NULL : member(root, "Config", json_type_object);
-	struct json_object *labels = member(config, "Labels", json_type_object);
+	int r = rh_docker_json_parse(data, size, json_type_object, &root);
+	struct json_object *state =
+		r < 0 ? NULL : rh_docker_json_member(root, "State", json_type_object);
+	struct json_object *config =
+		r < 0 ? NULL : rh_docker_json_member(root, "Config", json_type_object);
+	struct json_object *labels = rh_docker_json_member(config, "Labels", json_type_object);
 
 	if (r == 0)
-		r = copy_id(container.id, text_member(root, "Id"));
+		r = copy_id(container.id, rh_docker_json_text(root, "Id"));
 	if (r < 0)
 		return rh_trace(r);
 	if (!state)
 		return rh_origin(-EPROTO);
-	copy_name(&container, text_member(root, "Name"));
+	copy_name(&container, rh_docker_json_text(root, "Name"));
 	copy_instance(container.instance, labels);
 	copy_text(container.profile, sizeof(container.profile),
-		text_member(labels, "runnerhub.profile"));
+		rh_docker_json_text(labels, "runnerhub.profile"));
 	copy_text(container.revision, sizeof(container.revision),
-		text_member(labels, "runnerhub.revision"));
-	copy_text(container.state, sizeof(container.state), text_member(state, "Status"));
-	container.created_ms = parse_time_ms(text_member(root, "Created"));
-	container.started_ms = parse_time_ms(text_member(state, "StartedAt"));
-	container.finished_ms = parse_time_ms(text_member(state, "FinishedAt"));
-	container.pid = clamp_int(number_member(state, "Pid"));
-	container.exit_code = clamp_int(number_member(state, "ExitCode"));
-	container.oom_killed = flag_member(state, "OOMKilled");
+		rh_docker_json_text(labels, "runnerhub.revision"));
+	copy_text(container.state, sizeof(container.state), rh_docker_json_text(state, "Status"));
+	container.created_ms = parse_time_ms(rh_docker_json_text(root, "Created"));
+	container.started_ms = parse_time_ms(rh_docker_json_text(state, "StartedAt"));
+	container.finished_ms = parse_time_ms(rh_docker_json_text(state, "FinishedAt"));
+	container.pid = clamp_int(rh_docker_json_number(state, "Pid"));
+	container.exit_code = clamp_int(rh_docker_json_number(state, "ExitCode"));
+	container.oom_killed = rh_docker_json_flag(state, "OOMKilled");
 
-	int64_t restarts = number_member(root, "RestartCount");
+	int64_t restarts = rh_docker_json_number(root, "RestartCount");
 
 	container.restart_count =
 		restarts < 0 || restarts > UINT32_MAX ? UINT32_MAX : (uint32_t)restarts;
@@ -301,41 +239,78 @@ int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_conta
 
 int rh_docker_read_info(const char *data, size_t size, struct rh_engine_info *ret_info)
 {
-	_cleanup_(json_putp) struct json_object *root = NULL;
-	int r = parse(data, size, json_type_object, &root);
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
+	int r = rh_docker_json_parse(data, size, json_type_object, &root);
 
 	if (r < 0)
 		return rh_trace(r);
 
-	int64_t n_cpus = number_member(root, "NCPU");
-	int64_t memory = number_member(root, "MemTotal");
-	const char *cgroup_version = text_member(root, "CgroupVersion");
+	int64_t n_cpus = rh_docker_json_number(root, "NCPU");
+	int64_t memory = rh_docker_json_number(root, "MemTotal");
+	const char *cgroup_version = rh_docker_json_text(root, "CgroupVersion");
 	struct rh_engine_info info = {
 		.cgroup_version = strcmp(cgroup_version, "2") == 0 ? 2 : 1,
 		.n_cpus = n_cpus > 0 && n_cpus < UINT32_MAX ? (uint32_t)n_cpus : 0,
 		.memory_bytes = memory > 0 ? (uint64_t)memory : 0,
 	};
 
-	copy_text(info.version, sizeof(info.version), text_member(root, "ServerVersion"));
-	copy_text(info.storage_driver, sizeof(info.storage_driver), text_member(root, "Driver"));
-	copy_text(
-		info.cgroup_driver, sizeof(info.cgroup_driver), text_member(root, "CgroupDriver"));
-	copy_text(info.root_dir, sizeof(info.root_dir), text_member(root, "DockerRootDir"));
-	copy_text(info.kernel, sizeof(info.kernel), text_member(root, "KernelVersion"));
+	copy_text(info.version, sizeof(info.version), rh_docker_json_text(root, "ServerVersion"));
+	copy_text(info.storage_driver, sizeof(info.storage_driver),
+		rh_docker_json_text(root, "Driver"));
+	copy_text(info.cgroup_driver, sizeof(info.cgroup_driver),
+		rh_docker_json_text(root, "CgroupDriver"));
+	copy_text(info.root_dir, sizeof(info.root_dir), rh_docker_json_text(root, "DockerRootDir"));
+	copy_text(info.kernel, sizeof(info.kernel), rh_docker_json_text(root, "KernelVersion"));
 	*ret_info = info;
 	return 0;
 }
 
-int rh_docker_read_network(const char *data, size_t size, bool *ret_isolated)
+/* The engine calls a bridge after its network unless it was told a name. */
+static void read_bridge(
+	struct json_object *root, struct json_object *options, struct rh_engine_network *network)
 {
-	_cleanup_(json_putp) struct json_object *root = NULL;
-	int r = parse(data, size, json_type_object, &root);
-	struct json_object *options = r < 0 ? NULL : member(root, "Options", json_type_object);
+	const char *name = rh_docker_json_text(options, "com.docker.network.bridge.name");
+
+	if (name[0])
+		copy_text(network->bridge, sizeof(network->bridge), name);
+	else
+		(void)snprintf(network->bridge, sizeof(network->bridge), "br-%.12s",
+			rh_docker_json_text(root, "Id"));
+}
+
+/* The first IPv4 one of its subnets'. */
+static void read_gateway(struct json_object *root, struct rh_engine_network *network)
+{
+	struct json_object *ipam = rh_docker_json_member(root, "IPAM", json_type_object);
+	struct json_object *subnets = rh_docker_json_member(ipam, "Config", json_type_array);
+	size_t n = subnets ? json_object_array_length(subnets) : 0;
+
+	for (size_t i = 0; i < n && i < LIST_MAX && !network->gateway[0]; i++) {
+		const char *gateway =
+			rh_docker_json_text(json_object_array_get_idx(subnets, i), "Gateway");
+
+		if (!strchr(gateway, ':'))
+			copy_text(network->gateway, sizeof(network->gateway), gateway);
+	}
+}
+
+int rh_docker_read_network(const char *data, size_t size, struct rh_engine_network *ret_network)
+{
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
+	struct rh_engine_network network = {0};
+	int r = rh_docker_json_parse(data, size, json_type_object, &root);
+	struct json_object *options =
+		r < 0 ? NULL : rh_docker_json_member(root, "Options", json_type_object);
 
 	if (r < 0)
 		return rh_trace(r);
-	*ret_isolated = strcmp(text_member(root, "Driver"), "bridge") == 0 &&
-		strcmp(text_member(options, "com.docker.network.bridge.enable_icc"), "false") == 0;
+	network.isolated = strcmp(rh_docker_json_text(root, "Driver"), "bridge") == 0 &&
+		strcmp(rh_docker_json_text(options, "com.docker.network.bridge.enable_icc"),
+			"false") == 0;
+	network.has_ip6 = rh_docker_json_flag(root, "EnableIPv6");
+	read_bridge(root, options, &network);
+	read_gateway(root, &network);
+	*ret_network = network;
 	return 0;
 }
 
@@ -351,30 +326,31 @@ int rh_docker_read_event(
 		{"pause", RH_ENGINE_PAUSED},
 		{"destroy", RH_ENGINE_DESTROYED},
 	};
-	_cleanup_(json_putp) struct json_object *root = NULL;
+	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
 	struct rh_engine_event event = {0};
-	int r = parse(data, size, json_type_object, &root);
+	int r = rh_docker_json_parse(data, size, json_type_object, &root);
 
 	if (r < 0)
 		return rh_trace(r);
 
-	struct json_object *actor = member(root, "Actor", json_type_object);
-	struct json_object *attributes = member(actor, "Attributes", json_type_object);
-	const char *action = text_member(root, "Action");
+	struct json_object *actor = rh_docker_json_member(root, "Actor", json_type_object);
+	struct json_object *attributes =
+		rh_docker_json_member(actor, "Attributes", json_type_object);
+	const char *action = rh_docker_json_text(root, "Action");
 	size_t i = 0;
 
 	while (i < sizeof(kinds) / sizeof(kinds[0]) && strcmp(kinds[i].action, action) != 0)
 		i++;
 	if (i == sizeof(kinds) / sizeof(kinds[0]) ||
-		strcmp(text_member(root, "Type"), "container") != 0)
+		strcmp(rh_docker_json_text(root, "Type"), "container") != 0)
 		return RH_DOCKER_E_OTHER;
 	event.kind = kinds[i].kind;
-	r = copy_id(event.id, text_member(actor, "ID"));
+	r = copy_id(event.id, rh_docker_json_text(actor, "ID"));
 	if (r < 0)
 		return rh_trace(r);
 	copy_instance(event.instance, attributes);
-	event.exit_code = clamp_int(strtol(text_member(attributes, "exitCode"), NULL, 10));
+	event.exit_code = clamp_int(strtol(rh_docker_json_text(attributes, "exitCode"), NULL, 10));
 	*ret_event = event;
-	*ret_time_ns = number_member(root, "timeNano");
+	*ret_time_ns = rh_docker_json_number(root, "timeNano");
 	return 0;
 }

@@ -193,6 +193,7 @@ static bool add_host_config(
 
 	return host && add(root, "HostConfig", host) && add_mounts(host, spec) &&
 		add_text(host, "NetworkMode", spec->network) &&
+		(!spec->dns || !spec->dns[0] || add_texts(host, "Dns", spec->dns)) &&
 		add_texts(host, "CapDrop", spec->cap_drop) &&
 		add_texts(host, "CapAdd", spec->cap_add) &&
 		add_texts(host, "SecurityOpt", spec->security) &&
@@ -236,17 +237,39 @@ char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_
 	return text_of(root, ok);
 }
 
-char *rh_docker_write_network(const char *name)
+/* An IPv6 subnet beside the IPv4 one that the engine takes from its own pool. */
+static bool add_ip6(struct json_object *root, const char *subnet)
 {
-	static const char *const labels[] = {"runnerhub.managed", "true", NULL};
+	struct json_object *ipam = NULL;
+	struct json_object *list = NULL;
+	struct json_object *item = NULL;
+
+	if (!subnet || !subnet[0])
+		return true;
+	ipam = json_object_new_object();
+	if (!add_flag(root, "EnableIPv6", true) || !add(root, "IPAM", ipam))
+		return false;
+	list = json_object_new_array();
+	if (!add(ipam, "Config", list))
+		return false;
+	item = json_object_new_object();
+	return append(list, item) && add_text(item, "Subnet", subnet);
+}
+
+char *rh_docker_write_network(const struct rh_engine_network_spec *spec)
+{
+	const char *const labels[] = {
+		"runnerhub.managed", "true", "runnerhub.hub", spec->hub ? spec->hub : "", NULL};
 	_cleanup_(json_putp) struct json_object *root = json_object_new_object();
 	struct json_object *options = NULL;
-	bool ok = root && add_text(root, "Name", name) && add_text(root, "Driver", "bridge") &&
-		add_flag(root, "CheckDuplicate", true) && add_labels(root, labels);
+	bool ok = root && add_text(root, "Name", spec->name) &&
+		add_text(root, "Driver", "bridge") && add_flag(root, "CheckDuplicate", true) &&
+		add_labels(root, labels) && add_ip6(root, spec->ip6);
 
 	options = ok ? json_object_new_object() : NULL;
 	ok = options && add(root, "Options", options) &&
-		add_text(options, "com.docker.network.bridge.enable_icc", "false");
+		add_text(options, "com.docker.network.bridge.enable_icc",
+			spec->open ? "true" : "false");
 	return text_of(root, ok);
 }
 

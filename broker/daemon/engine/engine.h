@@ -38,6 +38,7 @@ struct rh_engine_spec {
 	const struct rh_engine_bind *binds;
 	size_t n_binds;
 	const char *network; /* engine network name or "none" */
+	const char *const *dns; /* NULL-terminated; NULL or none: the engine's own resolvers */
 	double cpus;
 	uint64_t memory_bytes;
 	uint64_t shm_bytes;
@@ -51,6 +52,22 @@ struct rh_engine_spec {
 	const char *const *readonly_paths;
 	const char *runtime; /* NULL: the engine's own choice */
 	const char *ipc; /* NULL: a namespace of its own */
+};
+
+/* A bridge network: what is wanted of it. */
+struct rh_engine_network_spec {
+	const char *name;
+	const char *hub; /* label runnerhub.hub: which broker's it is */
+	const char *ip6; /* its IPv6 subnet; NULL or "": none */
+	bool open; /* let containers reach each other */
+};
+
+/* And what it is. */
+struct rh_engine_network {
+	char bridge[16]; /* the interface (IFNAMSIZ) */
+	char gateway[48]; /* the host's IPv4 address on it, or "" */
+	bool isolated; /* a bridge, inter-container traffic off */
+	bool has_ip6;
 };
 
 struct rh_engine_container {
@@ -105,6 +122,8 @@ typedef void (*rh_engine_done_fn)(void *arg, int r, const struct rh_err *err);
 typedef void (*rh_engine_create_fn)(void *arg, int r, const char *id, const struct rh_err *err);
 typedef void (*rh_engine_list_fn)(void *arg, int r, const struct rh_engine_container *list,
 	size_t n, const struct rh_err *err);
+typedef void (*rh_engine_network_fn)(
+	void *arg, int r, const struct rh_engine_network *network, const struct rh_err *err);
 typedef void (*rh_engine_info_fn)(
 	void *arg, int r, const struct rh_engine_info *info, const struct rh_err *err);
 
@@ -151,8 +170,9 @@ int rh_engine_inspect(struct rh_engine *engine, const char *id, rh_engine_list_f
 int rh_engine_list(struct rh_engine *engine, rh_engine_list_fn cb, void *arg);
 /* 0 if the image is there, -ENOENT if not. @err names it and what to do. */
 int rh_engine_image(struct rh_engine *engine, const char *image, rh_engine_done_fn cb, void *arg);
-/* Makes the bridge network if it is missing: inter-container traffic off, labelled as ours. */
-int rh_engine_network(struct rh_engine *engine, const char *name, rh_engine_done_fn cb, void *arg);
+/* Makes the bridge network if it is missing. -EEXIST: there is one that is not as wanted. */
+int rh_engine_network(struct rh_engine *engine, const struct rh_engine_network_spec *spec,
+	rh_engine_network_fn cb, void *arg);
 int rh_engine_info(struct rh_engine *engine, rh_engine_info_fn cb, void *arg);
 /* Last lines of a container's own output (the agent's), bounded; for "why did it not start". */
 int rh_engine_logs(struct rh_engine *engine, const char *id, unsigned n_lines,

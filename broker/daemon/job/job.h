@@ -68,6 +68,7 @@ void rh_jobs_on_peer(void *arg, struct rh_peer *peer, struct rh_wire_msg *msg);
 void rh_jobs_on_step_ended(
 	void *arg, struct rh_container *container, const struct rh_wire_step_report *report);
 void rh_jobs_on_lost(void *arg, struct rh_container *container, const char *reason);
+void rh_jobs_on_flow(void *arg, struct rh_container *container, const char *kind, const char *text);
 
 /*
  * After a restart: take over the jobs that had not ended, answer which containers they want, and

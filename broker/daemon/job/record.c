@@ -93,3 +93,11 @@ void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...)
 	if (all->options.on_event)
 		all->options.on_event(all->options.arg, &event);
 }
+
+void rh_jobs_on_flow(void *arg, struct rh_container *container, const char *kind, const char *text)
+{
+	struct rh_job *job = rh_container_owner(container);
+
+	if (job)
+		rh_job_event(job, kind, "%s", text);
+}

@@ -59,24 +59,32 @@ START_TEST(no_cgroups)
 }
 END_TEST
 
-#define BRIDGE "proc/sys/net/bridge/bridge-nf-call-iptables"
-
-START_TEST(bridges_and_forwarding)
+START_TEST(firewall_and_forwarding)
 {
-	expect(rh_checks_network, "network.br_netfilter", RH_HEALTH_FAILURE, "not loaded", &doctor,
-		NULL);
-	test_file(BRIDGE, "0\n");
-	expect(rh_checks_network, "network.br_netfilter", RH_HEALTH_FAILURE, "is 0", &doctor, NULL);
-	test_file(BRIDGE, "1\n");
-	expect(rh_checks_network, "network.br_netfilter", RH_HEALTH_OK, "", &doctor, NULL);
+	char path[256];
+
+	expect(rh_checks_network, "network.nft", RH_HEALTH_FAILURE, "not there", &doctor, NULL);
+	test_file("usr/sbin/nft", "x");
+	(void)snprintf(path, sizeof(path), "%s/usr/sbin/nft", doctor.host);
+	ck_assert_int_eq(chmod(path, 0755), 0);
+	expect(rh_checks_network, "network.nft", RH_HEALTH_OK, "/usr/sbin/nft", &doctor, NULL);
+	expect(rh_checks_network, "network.rules", RH_HEALTH_SKIPPED, "", &doctor, NULL);
+	doctor.status = json_tokener_parse("{\"network\":{\"name\":\"n\",\"inForce\":true}}");
+	expect(rh_checks_network, "network.rules", RH_HEALTH_OK, "inet n", &doctor, NULL);
+	json_object_put(doctor.status);
+	doctor.status = json_tokener_parse(
+		"{\"network\":{\"name\":\"n\",\"inForce\":false,\"problem\":\"no nft\"}}");
+	expect(rh_checks_network, "network.rules", RH_HEALTH_FAILURE, "no nft", &doctor, NULL);
+	json_object_put(doctor.status);
+	doctor.status = NULL;
 	expect(rh_checks_network, "network.ip_forward", RH_HEALTH_WARNING, "", &doctor, NULL);
 	test_file("proc/sys/net/ipv4/ip_forward", "1\n");
 	expect(rh_checks_network, "network.ip_forward", RH_HEALTH_OK, "", &doctor, NULL);
-	/* Only bridges need it. */
-	test_file(BRIDGE, "0\n");
+	/* Only isolated ones need it. */
 	profile.network = (char[]){"none"};
 	doctor.config = &config;
-	expect(rh_checks_network, "network.br_netfilter", RH_HEALTH_SKIPPED, "", &doctor, NULL);
+	expect(rh_checks_network, "network.nft", RH_HEALTH_SKIPPED, "", &doctor, NULL);
+	expect(rh_checks_network, "network.rules", RH_HEALTH_SKIPPED, "", &doctor, NULL);
 }
 END_TEST
 
@@ -233,7 +241,7 @@ void tests_of_host(Suite *suite)
 	tcase_add_test(host, cgroup_v1);
 	tcase_add_test(host, cgroup_v2);
 	tcase_add_test(host, no_cgroups);
-	tcase_add_test(host, bridges_and_forwarding);
+	tcase_add_test(host, firewall_and_forwarding);
 	tcase_add_loop_test(host, engines_differ, 0, sizeof(engines) / sizeof(engines[0]));
 	tcase_add_test(host, api_versions);
 	tcase_add_test(host, the_broker_speaks_for_the_engine);

@@ -169,7 +169,7 @@ static const struct {
 		"x.yaml:1: profiles.a.warm: 9 is more than max (8) allows"},
 	{"\n\nlog:\n  lvel: debug\n", "x.yaml:4: log.lvel: unknown key; known here: level, format"},
 	{"a: 1\n",
-		"x.yaml:1: a: unknown key; known here: log, docker, timeouts, id_map, "
+		"x.yaml:1: a: unknown key; known here: log, docker, network, timeouts, id_map, "
 		"environment, store, runtime_dir, state_dir, libexec_dir, runners_dir, group, "
 		"default_profile, profiles"},
 	{"log.level: debug\n", "x.yaml:1: log.level: unknown key"},
@@ -244,8 +244,8 @@ static const struct {
 		"x.yaml:1: profiles.a.env: must be a variable's name and its value"},
 	{"profiles: {a: {imag: x}}\n",
 		"x.yaml:1: profiles.a.imag: unknown key; known here: image, user, cpus, memory, "
-		"pids, nofile, shm, network, ulimits, runtime, apparmor, cap_add, env, warm, max, "
-		"job_timeout, step_timeout, disk, files, output"},
+		"pids, nofile, shm, network, ulimits, runtime, apparmor, egress, dns, cap_add, env, "
+		"warm, max, job_timeout, step_timeout, disk, files, output"},
 };
 
 START_TEST(mistakes_are_named)

@@ -23,6 +23,7 @@ struct call {
 	rh_engine_done_fn done;
 	rh_engine_create_fn create;
 	rh_engine_list_fn list;
+	rh_engine_network_fn network;
 	void *arg;
 	struct rh_engine_container found[FAKE_CONTAINERS_MAX];
 	size_t n;
@@ -40,6 +41,9 @@ static void answer(void *arg)
 		call->done(call->arg, call->r, &err);
 	else if (call->create)
 		call->create(call->arg, call->r, call->text, &err);
+	else if (call->network)
+		call->network(call->arg, call->r,
+			&(struct rh_engine_network){.bridge = "br-fake", .isolated = true}, &err);
 	else if (call->list)
 		call->list(call->arg, call->r, call->found, call->n, &err);
 	free(call);
@@ -257,11 +261,12 @@ int rh_engine_list(struct rh_engine *engine, rh_engine_list_fn cb, void *arg)
 	return 0;
 }
 
-int rh_engine_network(struct rh_engine *engine, const char *name, rh_engine_done_fn cb, void *arg)
+int rh_engine_network(struct rh_engine *engine, const struct rh_engine_network_spec *spec,
+	rh_engine_network_fn cb, void *arg)
 {
 	struct call *call = call_new(arg);
 
-	call->done = cb;
+	call->network = cb;
 	if (call->r == 0)
 		call->r = fakes.network_r;
 	fakes_later(1, answer, call);

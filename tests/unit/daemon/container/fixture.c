@@ -62,6 +62,8 @@ void fixture_setup(void)
 	f.config = (struct rh_config){
 		.n_refs = 1,
 		.state_dir = f.dir,
+		.network_name = (char *)"runnerhub",
+		.network_ip6 = (char *)"none",
 		.libexec_dir = (char *)"/nowhere",
 		.docker_socket = (char *)"/docker.sock",
 		.engine_timeout_ms = 1000,

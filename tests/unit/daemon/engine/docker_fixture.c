@@ -111,6 +111,16 @@ void docker_on_list(void *arg, int r, const struct rh_engine_container *list, si
 	docker_on_done(arg, r, err);
 }
 
+void docker_on_network(
+	void *arg, int r, const struct rh_engine_network *network, const struct rh_err *err)
+{
+	struct docker_fixture *f = arg;
+
+	if (network)
+		f->network = *network;
+	docker_on_done(arg, r, err);
+}
+
 void docker_on_info(void *arg, int r, const struct rh_engine_info *info, const struct rh_err *err)
 {
 	struct docker_fixture *f = arg;

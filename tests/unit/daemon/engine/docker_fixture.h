@@ -50,6 +50,7 @@ struct docker_fixture {
 	struct rh_engine_container container;
 	size_t n;
 	struct rh_engine_info info;
+	struct rh_engine_network network;
 };
 
 /* @routes: NULL: nobody listens yet. */
@@ -64,6 +65,8 @@ void docker_on_done(void *arg, int r, const struct rh_err *err);
 void docker_on_text(void *arg, int r, const char *text, const struct rh_err *err);
 void docker_on_list(void *arg, int r, const struct rh_engine_container *list, size_t n,
 	const struct rh_err *err);
+void docker_on_network(
+	void *arg, int r, const struct rh_engine_network *network, const struct rh_err *err);
 void docker_on_info(void *arg, int r, const struct rh_engine_info *info, const struct rh_err *err);
 
 #define RUN_UNTIL(f, condition)                              \

@@ -252,30 +252,54 @@ END_TEST
 
 START_TEST(test_network)
 {
-#define NETWORK(icc)                                                      \
+#define NETWORK(icc, more)                                                \
 	OK "Connection: close\r\n\r\n{\"Driver\":\"bridge\",\"Options\":" \
-	   "{\"com.docker.network.bridge.enable_icc\":\"" icc "\"}}"
+	   "{\"com.docker.network.bridge.enable_icc\":\"" icc "\"}" more "}"
+#define MORE                                                                      \
+	",\"Id\":\"0123456789abcdef\",\"EnableIPv6\":true,\"IPAM\":{\"Config\":[" \
+	"{\"Gateway\":\"fd00::1\"},{\"Subnet\":\"172.20.0.0/16\",\"Gateway\":"    \
+	"\"172.20.0.1\"}]}"
+#define MISSING ERR("404 Not Found") "Content-Length: 0\r\n\r\n"
 	const struct fake_route routes[] = {VERSION, STREAM,
-		{"GET /v1.44/networks/good", NETWORK("false"), FAKE_CLOSE, 0},
-		{"GET /v1.44/networks/open", NETWORK("true"), FAKE_CLOSE, 0},
+		{"GET /v1.44/networks/good", NETWORK("false", ""), FAKE_CLOSE, 0},
+		{"GET /v1.44/networks/open", NETWORK("true", ""), FAKE_CLOSE, 0},
+		{"GET /v1.44/networks/missing", MISSING, FAKE_KEEP, 1},
+		{"GET /v1.44/networks/missing", NETWORK("false", MORE), FAKE_CLOSE, 1},
+		{"GET /v1.44/networks/missing", MISSING, FAKE_KEEP, 1},
+		{"GET /v1.44/networks/missing", NETWORK("false", MORE), FAKE_CLOSE, 1},
+		{"GET /v1.44/networks/never", MISSING, FAKE_KEEP, 0},
 		{"POST /v1.44/networks/create", ERR("409 Conflict") "Content-Length: 0\r\n\r\n",
 			FAKE_KEEP, 1},
 		{"POST /v1.44/networks/create", ERR("201 Created") "Content-Length: 0\r\n\r\n",
 			FAKE_KEEP, 0},
 		{0}};
 	struct docker_fixture f = {0};
+	struct rh_engine_network_spec wanted = {.name = "good", .hub = "/hub"};
 
 	docker_start(&f, routes);
 	RUN_UNTIL(&f, f.n_up == 1);
-	CALL(&f, rh_engine_network(f.engine, "good", docker_on_done, &f));
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
 	ck_assert_int_eq(f.r, 0);
-	CALL(&f, rh_engine_network(f.engine, "open", docker_on_done, &f));
+	ck_assert(f.network.isolated);
+	wanted.ip6 = "fd00::/64";
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
 	ck_assert_int_eq(f.r, -EEXIST);
+	wanted = (struct rh_engine_network_spec){.name = "open"};
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
+	ck_assert_int_eq(f.r, -EEXIST);
+	wanted = (struct rh_engine_network_spec){.name = "missing", .ip6 = "fd00::/64"};
 	for (int i = 0; i < 2; i++) {
-		CALL(&f, rh_engine_network(f.engine, "missing", docker_on_done, &f));
+		CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
 		ck_assert_int_eq(f.r, 0);
+		ck_assert_str_eq(f.network.bridge, "br-0123456789ab");
+		ck_assert_str_eq(f.network.gateway, "172.20.0.1");
 	}
 	ck_assert_uint_eq(fake_docker_count(f.fake, "POST /v1.44/networks/create"), 2);
+	/* Made, and then not there: somebody removes it at once. It is tried once. */
+	wanted = (struct rh_engine_network_spec){.name = "never"};
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
+	ck_assert_int_eq(f.r, -ENOENT);
+	ck_assert_uint_eq(fake_docker_count(f.fake, "POST /v1.44/networks/create"), 3);
 	docker_stop(&f);
 }
 END_TEST

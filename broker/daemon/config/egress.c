@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What a profile lets its jobs reach: reading it.
+ */
+
+#include "broker/daemon/config/egress.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runnerhub/err.h"
+
+/* An address with prefix and brackets. */
+#define PLACE_MAX (INET6_ADDRSTRLEN + 8)
+
+/* Digits alone: strtoul() would take blanks and signs too. */
+static int parse_number(const char *text, const char **ret_end, unsigned max, unsigned *ret_number)
+{
+	unsigned long number = 0;
+	char *end = NULL;
+
+	if (!isdigit((unsigned char)text[0]))
+		return rh_origin(-EINVAL);
+	number = strtoul(text, &end, 10);
+	if (end - text > 5 || number > max)
+		return rh_origin(-EINVAL);
+	*ret_end = end;
+	*ret_number = (unsigned)number;
+	return 0;
+}
+
+static int parse_ports(const char *text, struct rh_egress_place *place)
+{
+	unsigned first = 0;
+	unsigned last = 0;
+	int r = parse_number(text, &text, UINT16_MAX, &first);
+
+	last = first;
+	if (r == 0 && *text == '-')
+		r = parse_number(text + 1, &text, UINT16_MAX, &last);
+	if (r < 0 || *text != '\0' || first == 0 || last < first)
+		return rh_origin(-EINVAL);
+	place->first_port = (uint16_t)first;
+	place->last_port = (uint16_t)last;
+	return 0;
+}
+
+/* Bits behind the prefix must be zero: what is written is what is meant. */
+static bool is_network(const struct rh_egress_place *place, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned kept = place->prefix > i * 8 ? place->prefix - (unsigned)i * 8 : 0;
+		unsigned mask = kept >= 8 ? 0 : 0xffU >> kept;
+
+		if (place->address[i] & mask)
+			return false;
+	}
+	return true;
+}
+
+static int parse_address(char *text, struct rh_egress_place *place)
+{
+	char *slash = strchr(text, '/');
+	const char *end = "";
+	size_t size = 0;
+
+	if (slash)
+		*slash = '\0';
+	place->family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	size = place->family == AF_INET6 ? 16 : 4;
+	place->prefix = (unsigned)size * 8;
+	if (inet_pton(place->family, text, place->address) != 1)
+		return rh_origin(-EINVAL);
+	if (slash && parse_number(slash + 1, &end, (unsigned)size * 8, &place->prefix) < 0)
+		return rh_origin(-EINVAL);
+	return *end == '\0' && is_network(place, size) ? 0 : rh_origin(-EINVAL);
+}
+
+/* Where the ports begin, behind their colon, or NULL: an IPv6 address has colons of its own. */
+static const char *find_ports(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	if (text[0] == '[')
+		return colon && colon > text && colon[-1] == ']' ? colon + 1 : NULL;
+	return colon && colon == strchr(text, ':') ? colon + 1 : NULL;
+}
+
+int rh_egress_parse(const char *text, struct rh_egress_place *ret_place)
+{
+	struct rh_egress_place place = {.family = AF_UNSPEC};
+	const char *ports = find_ports(text);
+	size_t n = ports ? (size_t)(ports - 1 - text) : strlen(text);
+	char where[PLACE_MAX] = "";
+
+	if (n == 0 || n >= sizeof(where) || (ports && parse_ports(ports, &place) < 0))
+		return rh_origin(-EINVAL);
+	memcpy(where, text, n);
+	where[n] = '\0';
+	if (strcmp(where, "*") == 0) {
+		*ret_place = place;
+		return 0;
+	}
+	if (where[0] == '[') {
+		if (where[n - 1] != ']' || !strchr(where, ':'))
+			return rh_origin(-EINVAL);
+		where[n - 1] = '\0';
+		memmove(where, where + 1, n - 1);
+	}
+	if (parse_address(where, &place) < 0)
+		return rh_origin(-EINVAL);
+	*ret_place = place;
+	return 0;
+}
+
+enum rh_egress_mode rh_egress_mode_of(const char *text)
+{
+	static const char *const words[] = {[RH_EGRESS_ALLOW] = "allow",
+		[RH_EGRESS_AUDIT] = "audit",
+		[RH_EGRESS_DENY] = "deny"};
+
+	for (int mode = 0; mode < RH_EGRESS_LIST; mode++) {
+		if (strcmp(words[mode], text) == 0)
+			return mode;
+	}
+	return RH_EGRESS_LIST;
+}
+
+enum rh_egress_mode rh_egress_mode(char *const *list)
+{
+	return list && list[0] ? rh_egress_mode_of(list[0]) : RH_EGRESS_ALLOW;
+}
+
+const char *rh_egress_check(const char *text)
+{
+	struct rh_egress_place place;
+
+	if (rh_egress_mode_of(text) != RH_EGRESS_LIST || rh_egress_parse(text, &place) == 0)
+		return NULL;
+	return "must be allow, audit, deny, or a place such as 192.0.2.0/24, 192.0.2.7:443, "
+	       "[2001:db8::/32]:8000-8099 or *:443";
+}
+
+const char *rh_egress_check_list(char *const *list)
+{
+	for (size_t i = 0; list && list[i]; i++) {
+		if (rh_egress_mode_of(list[i]) != RH_EGRESS_LIST && (i > 0 || list[1]))
+			return "must be allow, audit or deny alone, or a list of places";
+	}
+	return NULL;
+}

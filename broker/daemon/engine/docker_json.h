@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * JSON from the engine: parsed strictly, looked into without trust. Objects may be NULL.
+ */
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* For _cleanup_(). */
+static inline void rh_docker_json_putp(struct json_object **object)
+{
+	(void)json_object_put(*object);
+}
+
+/* A whole document of the given type. Return: 0; -EPROTO; -ENOMEM. */
+int rh_docker_json_parse(
+	const char *data, size_t size, enum json_type type, struct json_object **ret_object);
+/* A member of the given type, or NULL. */
+struct json_object *rh_docker_json_member(
+	struct json_object *object, const char *key, enum json_type type);
+/* "", 0 and false where there is none of that type. */
+const char *rh_docker_json_text(struct json_object *object, const char *key);
+int64_t rh_docker_json_number(struct json_object *object, const char *key);
+bool rh_docker_json_flag(struct json_object *object, const char *key);

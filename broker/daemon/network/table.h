@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The helper's view of the firewall: which containers' ports are in it, and putting that into
+ * force. Context: the network helper.
+ */
+
+#include "broker/daemon/network/flow.h"
+#include "broker/daemon/network/port.h"
+#include "broker/daemon/network/protocol.h"
+#include "broker/daemon/network/rules.h"
+
+#define RH_TABLE_PORTS_MAX 4096
+#define RH_TABLE_FLOWS_MAX 64 /* told of each container; what comes after is told once */
+
+struct rh_table_port {
+	struct rh_rules_port *port;
+	bool gone; /* dismissed, but its elements are still there */
+	size_t n_flows;
+	struct rh_flow flows[RH_TABLE_FLOWS_MAX];
+};
+
+struct rh_table {
+	struct rh_rules rules;
+	bool configured;
+	bool in_force; /* as far as we know */
+	char dir[4096]; /* of the containers' directories */
+	struct rh_table_port *ports[RH_TABLE_PORTS_MAX];
+	size_t n_ports;
+	size_t n_gone;
+	pid_t own; /* the last nft's */
+};
+
+/* Sets it all up, taking over the ports that files tell of, or changes what has changed. */
+int rh_table_configure(
+	struct rh_table *table, const struct rh_network_request *request, struct rh_err *err);
+int rh_table_admit(
+	struct rh_table *table, const struct rh_network_request *request, struct rh_err *err);
+int rh_table_dismiss(
+	struct rh_table *table, const struct rh_network_request *request, struct rh_err *err);
+/* Puts all of it into force anew. */
+int rh_table_restore(struct rh_table *table, struct rh_err *err);
+/* Takes out what was dismissed. */
+void rh_table_tidy(struct rh_table *table);
+/* Whose it is, or NULL if that is not known, or if it was told already. */
+struct rh_table_port *rh_table_new_flow(struct rh_table *table, const struct rh_flow *flow);

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * broker/daemon/network/table.h, on a host of its own: what the rules do is tried, not read.
+ */
+
+#include "broker/daemon/network/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "namespace.h"
+#include "rh-test.h"
+
+#define ONE "00000000000000000000000000000001"
+#define TWO "00000000000000000000000000000002"
+
+static struct stage stage;
+static struct rh_table *table;
+static struct rh_err err;
+
+static void setup(void)
+{
+	stage_setup(&stage);
+	table = calloc(1, sizeof(*table));
+	ck_assert_ptr_nonnull(table);
+}
+
+static void teardown(void)
+{
+	for (size_t i = 0; i < table->n_ports; i++) {
+		rh_port_free(table->ports[i]->port);
+		free(table->ports[i]);
+	}
+	free(table);
+	stage_teardown(&stage);
+}
+
+static int configure(void)
+{
+	struct rh_network_request request = {.op = RH_NETWORK_CONFIGURE,
+		.n_words = 4,
+		.words = {"rhtest", "br0", stage.dir, "10.9.0.1"}};
+
+	return rh_table_configure(table, &request, &err);
+}
+
+static int admit(const char *instance, pid_t pid, const char *egress)
+{
+	char number[16];
+	struct rh_network_request request = {
+		.op = RH_NETWORK_ADMIT, .n_words = 3, .words = {instance, number, egress}};
+
+	(void)snprintf(number, sizeof(number), "%d", (int)pid);
+	return rh_table_admit(table, &request, &err);
+}
+
+static int dismiss(const char *instance)
+{
+	struct rh_network_request request = {
+		.op = RH_NETWORK_DISMISS, .n_words = 1, .words = {instance}};
+
+	return rh_table_dismiss(table, &request, &err);
+}
+
+/* Whether a connection from the container gets through to the listener; a refusal comes at once. */
+static bool connects(pid_t from, const char *to, unsigned port)
+{
+	return stage_runs("nsenter -t %d -n timeout 5 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
+		(int)from, to, port);
+}
+
+/* Between neighbours there is no refusal either. */
+static bool is_lost(pid_t from, const char *to, unsigned port)
+{
+	return !stage_runs("nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
+		(int)from, to, port);
+}
+
+static bool has(const char *family, const char *what)
+{
+	return stage_runs("nft list table %s rhtest | grep -qF '%s'", family, what);
+}
+
+/* A server, for a while. */
+static void serve(const char *where, unsigned port)
+{
+	ck_assert(stage_runs("%s python3 -c '\n"
+			     "import os, socket\n"
+			     "server = socket.create_server((\"0.0.0.0\", %u))\n"
+			     "if os.fork() == 0:\n"
+			     "    os.closerange(0, 3)\n"
+			     "    server.settimeout(15)\n"
+			     "    while True: server.accept()\n'",
+		where, port));
+}
+
+START_TEST(the_host_is_out_of_reach)
+{
+	pid_t one = stage_container(&stage, ONE, "vethone", 2);
+
+	serve("", 4001);
+	serve("", 53);
+	ck_assert(connects(one, "10.9.0.1", 4001));
+	ck_assert_int_eq(configure(), 0);
+	/* Before anybody told of it, too. */
+	ck_assert(!connects(one, "10.9.0.1", 4001));
+	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
+	ck_assert(!connects(one, "10.9.0.1", 4001));
+	ck_assert(connects(one, "10.9.0.1", 53));
+	ck_assert(stage_runs("ip address add 10.77.0.1/32 dev lo"));
+	ck_assert(!connects(one, "10.77.0.1", 4001));
+}
+END_TEST
+
+START_TEST(neighbours_are_out_of_reach)
+{
+	pid_t one = stage_container(&stage, ONE, "vethone", 2);
+	pid_t two = stage_container(&stage, TWO, "vethtwo", 3);
+	char where[64];
+
+	(void)snprintf(where, sizeof(where), "nsenter -t %d -n", (int)two);
+	serve(where, 4002);
+	ck_assert(connects(one, "10.9.0.3", 4002));
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
+	ck_assert_int_eq(admit(TWO, two, "allow"), 0);
+	ck_assert(is_lost(one, "10.9.0.3", 4002));
+	ck_assert(stage_runs("bridge -d link show dev vethone | grep -q 'isolated on'"));
+	/* The bridge's own isolation and the rules each suffice. */
+	ck_assert(stage_runs("bridge link set dev vethone isolated off"));
+	ck_assert(is_lost(one, "10.9.0.3", 4002));
+}
+END_TEST
+
+START_TEST(ports_come_and_go)
+{
+	pid_t one = stage_container(&stage, ONE, "vethone", 2);
+	pid_t two = stage_container(&stage, TWO, "vethtwo", 3);
+
+	ck_assert_int_eq(admit(ONE, one, "allow"), -EAGAIN);
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_int_eq(admit(ONE, one, "deny"), 0);
+	ck_assert_int_eq(admit(ONE, one, "deny"), 0);
+	ck_assert_uint_eq(table->n_ports, 1);
+	ck_assert(has("bridge", "vethone"));
+	ck_assert(has("inet", "10.9.0.2 : goto egress-"));
+	ck_assert_int_eq(admit("nonsense", one, "allow"), -EINVAL);
+	ck_assert_int_eq(admit(TWO, two, "no place"), -EINVAL);
+	ck_assert_int_eq(admit(TWO, getpid(), "allow"), -ENODEV);
+	ck_assert_int_eq(admit(TWO, two, "*:443"), 0);
+	ck_assert_int_eq(dismiss(ONE), 0);
+	ck_assert_int_eq(dismiss(ONE), 0);
+	rh_table_tidy(table);
+	ck_assert(!has("bridge", "vethone"));
+	ck_assert(has("bridge", "vethtwo"));
+	ck_assert_uint_eq(table->n_ports, 1);
+	/* Its address, and somebody else took its elements out: all is made anew. */
+	ck_assert(stage_runs("nft flush map inet rhtest policy4"));
+	ck_assert_int_eq(dismiss(TWO), 0);
+	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
+	ck_assert(has("inet", "10.9.0.2 : goto egress-"));
+	ck_assert(!has("inet", "10.9.0.3 : goto egress-"));
+}
+END_TEST
+
+START_TEST(an_address_is_its_new_owners)
+{
+	pid_t one = stage_container(&stage, ONE, "vethone", 2);
+	pid_t two = stage_container(&stage, TWO, "vethtwo", 2);
+
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
+	ck_assert_int_eq(admit(TWO, two, "allow"), 0);
+	ck_assert(!has("bridge", "vethone"));
+	ck_assert(has("bridge", "vethtwo"));
+	ck_assert_int_eq(dismiss(ONE), 0);
+	rh_table_tidy(table);
+	ck_assert(has("inet", "10.9.0.2 : goto egress-"));
+}
+END_TEST
+
+START_TEST(the_next_helper_knows_them)
+{
+	pid_t one = stage_container(&stage, ONE, "vethone", 2);
+	pid_t two = stage_container(&stage, TWO, "vethtwo", 3);
+
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_int_eq(admit(ONE, one, "deny"), 0);
+	ck_assert_int_eq(admit(TWO, two, "deny"), 0);
+	for (size_t i = 0; i < table->n_ports; i++) {
+		rh_port_free(table->ports[i]->port);
+		free(table->ports[i]);
+	}
+	*table = (struct rh_table){0};
+	/* One has gone meanwhile, and has left its file; some are none. */
+	ck_assert(stage_runs("ip link delete vethtwo && mkdir %s/what", stage.dir));
+	ck_assert(stage_runs("nft flush ruleset"));
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_uint_eq(table->n_ports, 1);
+	ck_assert_str_eq(table->ports[0]->port->egress[0], "deny");
+	ck_assert(has("bridge", "vethone"));
+	ck_assert(!has("bridge", "vethtwo"));
+}
+END_TEST
+
+START_TEST(other_peoples_rules_stay)
+{
+	ck_assert(stage_runs("nft add table inet other && nft add table ip rhtest"));
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_int_eq(rh_table_restore(table, &err), 0);
+	ck_assert(stage_runs(
+		"nft list table inet other >/dev/null && nft list table ip rhtest >/dev/null"));
+}
+END_TEST
+
+START_TEST(flows_are_told_once)
+{
+	pid_t one = stage_container(&stage, ONE, "vethone", 2);
+	struct rh_flow flow = {.family = AF_INET,
+		.source = {10, 9, 0, 2},
+		.destination = {1, 2, 3, 4},
+		.protocol = 6};
+	unsigned n = 0;
+
+	ck_assert_int_eq(configure(), 0);
+	ck_assert_ptr_null(rh_table_new_flow(table, &flow));
+	ck_assert_int_eq(admit(ONE, one, "audit"), 0);
+	ck_assert_ptr_eq(rh_table_new_flow(table, &flow), table->ports[0]);
+	ck_assert_ptr_null(rh_table_new_flow(table, &flow));
+	for (flow.to_port = 1; flow.to_port < 1000; flow.to_port++)
+		n += rh_table_new_flow(table, &flow) ? 1 : 0;
+	ck_assert_uint_eq(n, RH_TABLE_FLOWS_MAX - 1);
+	/* What is forged has no source to believe. */
+	table->ports[0]->n_flows = 0;
+	flow.verdict = RH_FLOW_FORGED;
+	ck_assert_ptr_null(rh_table_new_flow(table, &flow));
+	flow.port_index = table->ports[0]->port->index;
+	flow.source[0] = 99;
+	ck_assert_ptr_eq(rh_table_new_flow(table, &flow), table->ports[0]);
+}
+END_TEST
+
+static void tests(Suite *suite)
+{
+	const TTest *const all[] = {the_host_is_out_of_reach, neighbours_are_out_of_reach,
+		ports_come_and_go, an_address_is_its_new_owners, the_next_helper_knows_them,
+		other_peoples_rules_stay, flows_are_told_once};
+	TCase *tables = tcase_create("table");
+
+	tcase_add_checked_fixture(tables, setup, teardown);
+	tcase_set_timeout(tables, 60);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		tcase_add_test(tables, all[i]);
+	suite_add_tcase(suite, tables);
+}
+
+RH_TEST_MAIN("network-table", tests);
