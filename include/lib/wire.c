@@ -203,3 +203,27 @@ bool rh_wire_text_valid(const char *text, size_t size, bool allow_escape)
 	}
 	return true;
 }
+
+void rh_wire_text_copy(const char *text, char *buf, size_t size)
+{
+	size_t left = strlen(text);
+	size_t n = 0;
+
+	while (left > 0 && n + 1 < size) {
+		size_t length = rh_utf8_sequence((const unsigned char *)text, left);
+		bool good = length > 0 && *text != '\n' && *text != '\t' &&
+			rh_wire_text_valid(text, length, false);
+
+		if (good && n + length >= size)
+			break;
+		if (good)
+			memcpy(buf + n, text, length);
+		else
+			buf[n] = '?';
+		/* Of what is malformed, one byte. */
+		n += good ? length : 1;
+		text += length > 0 ? length : 1;
+		left -= length > 0 ? length : 1;
+	}
+	buf[n] = '\0';
+}

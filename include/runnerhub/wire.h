@@ -226,3 +226,9 @@ const void *rh_wire_body(const struct rh_wire_msg *msg, size_t size);
  * @allow_escape).
  */
 bool rh_wire_text_valid(const char *text, size_t size, bool allow_escape);
+
+/*
+ * Copies text from elsewhere for one line that people read: cut at a character, and what is no
+ * character or a control (tab and newline too) becomes '?'. The copy is valid.
+ */
+void rh_wire_text_copy(const char *text, char *buf, size_t size);

@@ -18,6 +18,7 @@
 #include "broker/daemon/engine/docker_json.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/id.h"
+#include "runnerhub/wire.h"
 
 #define LIST_MAX 4096u /* containers of ours on one host */
 
@@ -26,24 +27,6 @@ static int clamp_int(int64_t number)
 	if (number < INT_MIN)
 		return INT_MIN;
 	return number > INT_MAX ? INT_MAX : (int)number;
-}
-
-/* Copies as much as fits, never half a UTF-8 sequence, control characters as spaces. */
-static void copy_text(char *buf, size_t size, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (n >= size) {
-		n = size - 1;
-		while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
-			n--;
-	}
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		buf[i] = (char)(c < 0x20 || c == 0x7f ? ' ' : c);
-	}
-	buf[n] = '\0';
 }
 
 static int copy_id(char ret_id[RH_ENGINE_ID_SIZE], const char *text)
@@ -96,7 +79,7 @@ int rh_docker_read_error(const char *data, size_t size, char *buf, size_t buf_si
 		return rh_trace(r);
 	if (!rh_docker_json_member(root, "message", json_type_string))
 		return rh_origin(-EPROTO);
-	copy_text(buf, buf_size, rh_docker_json_text(root, "message"));
+	rh_wire_text_copy(rh_docker_json_text(root, "message"), buf, buf_size);
 	return 0;
 }
 
@@ -144,7 +127,7 @@ int rh_docker_read_created(const char *data, size_t size, char ret_id[RH_ENGINE_
 
 static void copy_name(struct rh_engine_container *container, const char *name)
 {
-	copy_text(container->name, sizeof(container->name), name + (name[0] == '/'));
+	rh_wire_text_copy(name + (name[0] == '/'), container->name, sizeof(container->name));
 }
 
 static int read_list_item(struct json_object *item, struct rh_engine_container *container)
@@ -159,9 +142,10 @@ static int read_list_item(struct json_object *item, struct rh_engine_container *
 	if (json_object_is_type(name, json_type_string))
 		copy_name(container, json_object_get_string(name));
 	copy_instance(container->instance, labels);
-	copy_text(container->profile, sizeof(container->profile),
-		rh_docker_json_text(labels, "runnerhub.profile"));
-	copy_text(container->state, sizeof(container->state), rh_docker_json_text(item, "State"));
+	rh_wire_text_copy(rh_docker_json_text(labels, "runnerhub.profile"), container->profile,
+		sizeof(container->profile));
+	rh_wire_text_copy(
+		rh_docker_json_text(item, "State"), container->state, sizeof(container->state));
 	if (container->state[0] == '\0')
 		return rh_origin(-EPROTO);
 
@@ -217,11 +201,12 @@ int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_conta
 		return rh_origin(-EPROTO);
 	copy_name(&container, rh_docker_json_text(root, "Name"));
 	copy_instance(container.instance, labels);
-	copy_text(container.profile, sizeof(container.profile),
-		rh_docker_json_text(labels, "runnerhub.profile"));
-	copy_text(container.revision, sizeof(container.revision),
-		rh_docker_json_text(labels, "runnerhub.revision"));
-	copy_text(container.state, sizeof(container.state), rh_docker_json_text(state, "Status"));
+	rh_wire_text_copy(rh_docker_json_text(labels, "runnerhub.profile"), container.profile,
+		sizeof(container.profile));
+	rh_wire_text_copy(rh_docker_json_text(labels, "runnerhub.revision"), container.revision,
+		sizeof(container.revision));
+	rh_wire_text_copy(
+		rh_docker_json_text(state, "Status"), container.state, sizeof(container.state));
 	container.created_ms = parse_time_ms(rh_docker_json_text(root, "Created"));
 	container.started_ms = parse_time_ms(rh_docker_json_text(state, "StartedAt"));
 	container.finished_ms = parse_time_ms(rh_docker_json_text(state, "FinishedAt"));
@@ -254,13 +239,16 @@ int rh_docker_read_info(const char *data, size_t size, struct rh_engine_info *re
 		.memory_bytes = memory > 0 ? (uint64_t)memory : 0,
 	};
 
-	copy_text(info.version, sizeof(info.version), rh_docker_json_text(root, "ServerVersion"));
-	copy_text(info.storage_driver, sizeof(info.storage_driver),
-		rh_docker_json_text(root, "Driver"));
-	copy_text(info.cgroup_driver, sizeof(info.cgroup_driver),
-		rh_docker_json_text(root, "CgroupDriver"));
-	copy_text(info.root_dir, sizeof(info.root_dir), rh_docker_json_text(root, "DockerRootDir"));
-	copy_text(info.kernel, sizeof(info.kernel), rh_docker_json_text(root, "KernelVersion"));
+	rh_wire_text_copy(
+		rh_docker_json_text(root, "ServerVersion"), info.version, sizeof(info.version));
+	rh_wire_text_copy(rh_docker_json_text(root, "Driver"), info.storage_driver,
+		sizeof(info.storage_driver));
+	rh_wire_text_copy(rh_docker_json_text(root, "CgroupDriver"), info.cgroup_driver,
+		sizeof(info.cgroup_driver));
+	rh_wire_text_copy(
+		rh_docker_json_text(root, "DockerRootDir"), info.root_dir, sizeof(info.root_dir));
+	rh_wire_text_copy(
+		rh_docker_json_text(root, "KernelVersion"), info.kernel, sizeof(info.kernel));
 	*ret_info = info;
 	return 0;
 }
@@ -272,7 +260,7 @@ static void read_bridge(
 	const char *name = rh_docker_json_text(options, "com.docker.network.bridge.name");
 
 	if (name[0])
-		copy_text(network->bridge, sizeof(network->bridge), name);
+		rh_wire_text_copy(name, network->bridge, sizeof(network->bridge));
 	else
 		(void)snprintf(network->bridge, sizeof(network->bridge), "br-%.12s",
 			rh_docker_json_text(root, "Id"));
@@ -290,7 +278,7 @@ static void read_gateway(struct json_object *root, struct rh_engine_network *net
 			rh_docker_json_text(json_object_array_get_idx(subnets, i), "Gateway");
 
 		if (!strchr(gateway, ':'))
-			copy_text(network->gateway, sizeof(network->gateway), gateway);
+			rh_wire_text_copy(gateway, network->gateway, sizeof(network->gateway));
 	}
 }
 

@@ -16,7 +16,7 @@
 
 static void copy(char *buf, size_t size, const char *text)
 {
-	rh_job_printable(text ? text : "", buf, size);
+	rh_wire_text_copy(text ? text : "", buf, size);
 }
 
 static void take_record(struct rh_job *job, const struct rh_store_job *record)

@@ -17,35 +17,11 @@
 static const char *const reserved[] = {"_actions", "_temp", "_tool", "_tasks", "_update",
 	"_PipelineMapping", "_runnerhub", ".", ".."};
 
-void rh_job_printable(const char *text, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	while (*text && n + 1 < size) {
-		size_t length = 1;
-
-		/* The shortest prefix that is a valid character, if there is one. */
-		while (length <= 4 && !rh_wire_text_valid(text, strnlen(text, length), false))
-			length++;
-		if (length > 4 || *text == '\n' || *text == '\t') {
-			buf[n++] = '?';
-			text++;
-			continue;
-		}
-		if (n + length >= size)
-			break;
-		memcpy(buf + n, text, length);
-		n += length;
-		text += length;
-	}
-	buf[n] = '\0';
-}
-
 static void copy_printable(char *const *envp, const char *name, char *buf, size_t size)
 {
 	const char *value = rh_env_get(envp, name);
 
-	rh_job_printable(value ? value : "", buf, size);
+	rh_wire_text_copy(value ? value : "", buf, size);
 }
 
 /* Absolute, without empty, "." and ".." components, printable. */

@@ -35,6 +35,3 @@ struct rh_job_request {
  */
 int rh_job_request_parse(char *const *envp, const struct rh_runner *runner,
 	struct rh_job_request *ret_request, struct rh_err *err);
-
-/* Copies text for people: cut at a character, controls and malformed bytes become '?'. */
-void rh_job_printable(const char *text, char *buf, size_t size);

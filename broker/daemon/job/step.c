@@ -78,8 +78,8 @@ static struct rh_job_step *step_new(
 	const char *label = rh_env_get(block->envp, "GITHUB_ACTION");
 
 	/* Base name only: arguments may hold secrets. */
-	rh_job_printable(slash ? slash + 1 : block->path, step->program, sizeof(step->program));
-	rh_job_printable(label ? label : "", step->label, sizeof(step->label));
+	rh_wire_text_copy(slash ? slash + 1 : block->path, step->program, sizeof(step->program));
+	rh_wire_text_copy(label ? label : "", step->label, sizeof(step->label));
 	step->job = job;
 	step->peer = peer;
 	step->id = job->n_steps + 1;

@@ -202,6 +202,33 @@ START_TEST(text_is_checked)
 }
 END_TEST
 
+START_TEST(text_is_copied_as_one_valid_line)
+{
+	static const struct {
+		const char *from, *to;
+	} rows[] = {
+		{"", ""},
+		{"plain", "plain"},
+		{"ab\xc3\xa4\xc3\xa4\xc3\xa4", "ab\xc3\xa4\xc3\xa4"}, /* no half of one */
+		{"a\tb\nc", "a?b?c"},
+		{"\x1b[31m", "?[31m"},
+		{"x\xc2\x9b"
+		 "1m",
+			"x?1m"}, /* CSI as a C1 control */
+		{"\xed\xa0\x80", "???"}, /* a surrogate */
+		{"\xff\xc3", "??"},
+		{"seven..x", "seven.."},
+	};
+	char buf[8];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		rh_wire_text_copy(rows[i].from, buf, sizeof(buf));
+		ck_assert_str_eq(buf, rows[i].to);
+		ck_assert(rh_wire_text_valid(buf, strlen(buf), false));
+	}
+}
+END_TEST
+
 START_TEST(ids_format_and_parse)
 {
 	struct rh_id a, b;
@@ -230,7 +257,7 @@ static void tests(Suite *suite)
 	tcase_add_test(packets, largest_body_passes_and_one_more_is_refused);
 	tcase_add_test(packets, too_many_descriptors_are_refused_and_closed);
 	suite_add_tcase(suite, packets);
-	RH_ADD_TESTS(suite, "pure", malformed_headers_are_refused,
+	RH_ADD_TESTS(suite, "pure", text_is_copied_as_one_valid_line, malformed_headers_are_refused,
 		fixed_bodies_grow_with_the_version_only, text_is_checked, ids_format_and_parse);
 }
 

@@ -93,21 +93,10 @@ START_TEST(the_temp_directory_must_be_the_registered_one)
 }
 END_TEST
 
-START_TEST(text_is_cut_at_a_character)
-{
-	char buf[5];
-
-	rh_job_printable("ab\xc3\xa4\xc3\xa4", buf, sizeof(buf));
-	ck_assert_str_eq(buf, "ab\xc3\xa4");
-	rh_job_printable("", buf, sizeof(buf));
-	ck_assert_str_eq(buf, "");
-}
-END_TEST
-
 static void tests(Suite *suite)
 {
 	RH_ADD_TESTS(suite, "request", a_plain_job_is_taken, paths_outside_are_refused,
-		the_temp_directory_must_be_the_registered_one, text_is_cut_at_a_character);
+		the_temp_directory_must_be_the_registered_one);
 }
 
 RH_TEST_MAIN("request", tests);

@@ -59,4 +59,4 @@ const char *in_work(const char *path);
 struct rh_mount_attach fake_attach(const struct fake_container *container, uid_t step);
 
 /* Mounts that this process sees; a test that attaches compares it before and after. */
-int fake_n_mounts(void);
+int fake_n_mounts(void); /* below fake_dir */
