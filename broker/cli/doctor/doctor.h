@@ -101,6 +101,9 @@ _printf_(2, 3) void rh_advise(struct rh_finding *f, const char *fmt, ...);
 /* Says why the engine was not asked. Return: true if so. */
 bool rh_doctor_skip_engine(const struct rh_doctor *doctor, struct rh_finding *f);
 
+/* The isolated profiles' network: by the configuration, else by the broker's word. */
+const char *rh_doctor_network(const struct rh_doctor *doctor);
+
 /* -- gather.c -- */
 
 struct rh_doctor_wish {

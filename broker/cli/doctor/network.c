@@ -14,7 +14,7 @@
 static const char *const nft_places[] = {
 	"/usr/sbin/nft", "/usr/local/sbin/nft", "/sbin/nft", "/usr/bin/nft"};
 
-static const char *network_name(const struct rh_doctor *doctor)
+const char *rh_doctor_network(const struct rh_doctor *doctor)
 {
 	const char *name = rh_json_text(rh_json_member(doctor->status, "network"), "name");
 
@@ -74,14 +74,14 @@ static void check_rules(
 		rh_found(f, RH_HEALTH_SKIPPED, "the broker, which knows, was not asked");
 	} else if (rh_json_bool(network, "inForce")) {
 		rh_found(f, RH_HEALTH_OK, "in force, in the tables inet %s and bridge %s",
-			network_name(doctor), network_name(doctor));
+			rh_doctor_network(doctor), rh_doctor_network(doctor));
 	} else {
 		rh_found(f, RH_HEALTH_FAILURE, "not in force, so no job starts: %s",
 			rh_json_text(network, "problem"));
 		rh_advise(f,
 			"nft list table inet %s says what is there; the broker tries again by "
 			"itself",
-			network_name(doctor));
+			rh_doctor_network(doctor));
 	}
 }
 
@@ -112,7 +112,7 @@ static void check_bridge(
 
 	char path[512];
 
-	(void)snprintf(path, sizeof(path), "/networks/%s", network_name(doctor));
+	(void)snprintf(path, sizeof(path), "/networks/%s", rh_doctor_network(doctor));
 
 	int r = rh_ask_engine(doctor->docker_socket, path, &status, &body, &err);
 	struct json_object *options = rh_json_member(body, "Options");
@@ -129,9 +129,9 @@ static void check_bridge(
 	} else {
 		rh_found(f, RH_HEALTH_FAILURE,
 			"there is a network %s that does not keep containers apart",
-			network_name(doctor));
-		rh_advise(
-			f, "docker network rm %s; the broker makes it anew", network_name(doctor));
+			rh_doctor_network(doctor));
+		rh_advise(f, "docker network rm %s; the broker makes it anew",
+			rh_doctor_network(doctor));
 	}
 }
 

@@ -94,6 +94,7 @@ void rh_verify_containers(struct rh_verify *verify)
 void rh_verify_networks(struct rh_verify *verify)
 {
 	struct json_object *attached = rh_json_member(verify->network, "Containers");
+	const char *network = rh_doctor_network(verify->doctor);
 
 	if (!verify->listed || !json_object_is_type(attached, json_type_object))
 		return;
@@ -104,12 +105,11 @@ void rh_verify_networks(struct rh_verify *verify)
 		verify->n_compared++;
 		if (rh_verify_find(verify->listed, "Id", id))
 			continue;
-		(void)snprintf(fix, sizeof(fix), "docker network disconnect -f runnerhub %s",
+		(void)snprintf(fix, sizeof(fix), "docker network disconnect -f %.64s %s", network,
 			rh_verify_quote(*name ? name : id, quoted, sizeof(quoted)));
 		rh_verify_differs(verify, fix,
-			"container %.12s (%s) is gone, and still has its place in network "
-			"runnerhub",
-			id, name);
+			"container %.12s (%s) is gone, and still has its place in network %s", id,
+			name, network);
 	}
 }
 

@@ -63,11 +63,13 @@ static struct json_object *open_jobs(struct rh_cli *cli)
 void rh_verify_gather(struct rh_verify *verify)
 {
 	struct rh_cli *cli = verify->cli;
+	char path[256];
 
 	/* The records last: what is on a list is in them, since they are written first. */
 	verify->listed = ask_engine(verify->doctor, "/containers/json?all=1");
-	verify->network = ask_engine(verify->doctor, "/networks/runnerhub");
 	verify->status = ask_broker(cli, "status", NULL, NULL);
+	(void)snprintf(path, sizeof(path), "/networks/%s", rh_doctor_network(verify->doctor));
+	verify->network = ask_engine(verify->doctor, path);
 	verify->open_jobs = open_jobs(cli);
 	verify->records = ask_broker(cli, "containers", "all", json_object_new_boolean(true));
 }
