@@ -89,6 +89,22 @@ const char *rh_check_address(const char *text)
 		: "must be an IPv4 or IPv6 address";
 }
 
+/* Below the workspace, and never the workspace itself. */
+const char *rh_check_keep(const char *text)
+{
+	if (text[0] == '\0' || text[0] == '/' || strlen(text) > 255 || strchr(text, '\n'))
+		return "must be a path in the workspace, of at most 255 bytes";
+	for (const char *at = text; *at;) {
+		size_t n = strcspn(at, "/");
+
+		if (n == 0 || (at[0] == '.' && (n == 1 || (n == 2 && at[1] == '.'))) ||
+			(at[n] == '/' && at[n + 1] == '\0'))
+			return "must be a path without empty, \".\" or \"..\" parts";
+		at += n + (at[n] == '/');
+	}
+	return NULL;
+}
+
 /* capabilities(7). ALL is not among them: each is granted by its name. */
 const char *rh_check_capability(const char *text)
 {

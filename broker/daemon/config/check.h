@@ -11,6 +11,7 @@ const char *rh_check_network(const char *text);
 const char *rh_check_network_name(const char *text);
 const char *rh_check_subnet6(const char *text); /* or none */
 const char *rh_check_address(const char *text);
+const char *rh_check_keep(const char *text); /* relative, without "." and ".." */
 const char *rh_check_capability(const char *text);
 const char *rh_check_ulimit(const char *text); /* NAME=SOFT or NAME=SOFT:HARD */
 const char *rh_check_runtime(const char *text);

@@ -25,6 +25,11 @@ enum rh_user_kind {
 	RH_USER_IDS, /* uid:gid */
 };
 
+enum rh_scrub {
+	RH_SCRUB_ALL, /* the workspace goes, but for what is to be kept */
+	RH_SCRUB_NONE,
+};
+
 /* Profile: what a container of a job is made of. */
 struct rh_profile {
 	char *name; /* [a-z0-9][a-z0-9_.-]{0,62} */
@@ -43,6 +48,8 @@ struct rh_profile {
 	char **ulimits; /* NULL-terminated NAME=SOFT or NAME=SOFT:HARD; core is always 0 */
 	char **egress; /* NULL-terminated; what it may reach (egress.h) */
 	char **dns; /* NULL-terminated; resolvers instead of the engine's own */
+	enum rh_scrub scrub; /* of the workspace after a job */
+	char **keep; /* NULL-terminated; paths in the workspace that scrubbing leaves */
 	char **cap_add; /* NULL-terminated; capabilities on top of the default set */
 	char **env; /* NULL-terminated NAME=VALUE, below the step's environment */
 	uint32_t warm; /* containers kept ready, 0 allowed */

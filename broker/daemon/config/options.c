@@ -25,6 +25,7 @@
 /* In the order of the enums in log.h. */
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const scrubs[] = {"all", "none", NULL};
 
 /*
  * The first id: 0x70000000 to 0x7fffffff is what systemd's list of id ranges leaves free
@@ -297,6 +298,23 @@ static const struct rh_option profile_rows[] = {
 		.check = rh_check_address,
 		.unit = "ADDRESS",
 		.help = "resolvers that its containers are given instead of the engine's own"},
+	{.name = "scrub",
+		.type = RH_OPTION_CHOICE,
+		.offset = PROFILE(scrub),
+		.fallback = "all",
+		.choices = scrubs,
+		.help = "what of its workspace a job loses when it ends; none leaves it to the "
+			"next "
+			"job of the same repository, with everything planted in it"},
+	{.name = "keep",
+		.type = RH_OPTION_LIST,
+		.offset = PROFILE(keep),
+		.fallback = "",
+		.check = rh_check_keep,
+		.unit = "PATH",
+		.help = "files and folders of the workspace that scrubbing leaves, such as .git "
+			"for "
+			"a fast checkout; the next job must be able to trust them"},
 	{.name = "cap_add",
 		.type = RH_OPTION_LIST,
 		.offset = PROFILE(cap_add),

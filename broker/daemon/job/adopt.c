@@ -72,15 +72,18 @@ static void on_leftover_released(
 	free(left);
 }
 
-static void scrub_leftover(struct rh_jobs *jobs, const struct rh_runner *runner, const char *repo)
+static void scrub_leftover(struct rh_jobs *jobs, const struct rh_runner *runner,
+	const struct rh_profile *profile, const char *repo)
 {
+	char keep[RH_JOB_KEEP_MAX];
 	struct rh_mount_release release = {
 		.work = runner->work,
 		.repo = repo,
 		.runner_uid = runner->uid,
 		.runner_gid = runner->gid,
 		.id_map_base = jobs->options.config->id_map_base,
-		.scrub_workspace = true,
+		.scrub_workspace = !profile || profile->scrub == RH_SCRUB_ALL,
+		.keep = profile ? rh_job_keep_list(profile, keep) : NULL,
 	};
 	struct leftover *left = calloc(1, sizeof(*left));
 
@@ -111,7 +114,9 @@ static void close_record(
 	if (rh_store_put_job(jobs->options.store, &closed, NULL, NULL) < 0)
 		rh_log_error(jobs->options.log, "a job's record could not be stored");
 	if (runner && record->workspace && record->workspace[0] && !strchr(record->workspace, '/'))
-		scrub_leftover(jobs, runner, record->workspace);
+		scrub_leftover(jobs, runner,
+			rh_config_profile(jobs->options.config, record->profile),
+			record->workspace);
 }
 
 static enum rh_job_phase phase_of(const struct rh_store_job *record)

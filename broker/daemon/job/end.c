@@ -53,6 +53,20 @@ static void ended(struct rh_job *job)
 	rh_job_maybe_free(job);
 }
 
+static void on_swept(void *arg, int r, uint64_t bytes, uint64_t n_files)
+{
+	struct rh_job *job = arg;
+
+	job->n_async--;
+	if (!job->closing && n_files > 0)
+		rh_job_event(job, "workspace.scrubbed", "%llu files, %llu KiB",
+			(unsigned long long)n_files, (unsigned long long)bytes >> 10);
+	if (!job->closing && r < 0 && r != -ECANCELED)
+		rh_job_event(
+			job, "workspace.left", "not all of it could be deleted: %s", strerror(-r));
+	rh_job_maybe_free(job);
+}
+
 static void on_released(
 	void *arg, int r, const struct rh_mount_result *result, const struct rh_err *err)
 {
@@ -69,19 +83,22 @@ static void on_released(
 			RH_STR("job", job->id_text), RH_STR("why", err->text));
 		rh_job_event(job, "workspace.kept", "it could not be scrubbed: %s", err->text);
 	}
-	(void)rh_mounter_sweep(job->all->options.mounter, job->runner->work, NULL, NULL);
+	if (rh_mounter_sweep(job->all->options.mounter, job->runner->work, on_swept, job) == 0)
+		job->n_async++;
 	ended(job);
 }
 
 static void release(struct rh_job *job)
 {
+	char keep[RH_JOB_KEEP_MAX];
 	struct rh_mount_release release = {
 		.work = job->runner->work,
 		.repo = job->request.repo,
 		.runner_uid = job->runner->uid,
 		.runner_gid = job->runner->gid,
 		.id_map_base = job->config->id_map_base,
-		.scrub_workspace = true,
+		.scrub_workspace = job->profile->scrub == RH_SCRUB_ALL,
+		.keep = rh_job_keep_list(job->profile, keep),
 	};
 
 	job->n_async++;

@@ -146,6 +146,10 @@ void rh_job_on_worker_gone(struct rh_job *job);
 void rh_job_lose_container(struct rh_job *job, const char *reason);
 
 /* retire.c */
+#define RH_JOB_KEEP_MAX 4096
+/* What a profile keeps of a workspace, a line each; what does not fit is not kept. NULL: nothing.
+ */
+const char *rh_job_keep_list(const struct rh_profile *profile, char buf[RH_JOB_KEEP_MAX]);
 void rh_jobs_retire(struct rh_jobs *jobs, const struct rh_runner *runner);
 
 /* host_hook.c */

@@ -1,14 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What is done for a runner once no Worker of it lives: _temp is uncovered and swapped, and what
- * was moved away is deleted. If it fails, the attach of the runner's next job tries once more.
+ * What is left of a workspace, and what is done for a runner once no Worker of it lives: _temp is
+ * uncovered and swapped, and what was moved away is deleted. If it fails, the attach of the
+ * runner's next job tries once more.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/daemon/job/internal.h"
+
+const char *rh_job_keep_list(const struct rh_profile *profile, char buf[RH_JOB_KEEP_MAX])
+{
+	size_t used = 0;
+
+	for (size_t i = 0; profile->keep && profile->keep[i]; i++) {
+		size_t n = strlen(profile->keep[i]) + 1;
+
+		/* With room for the end, and as a message takes it (PATH_MAX). */
+		if (n + 1 > RH_JOB_KEEP_MAX - used)
+			break;
+		memcpy(buf + used, profile->keep[i], n - 1);
+		buf[used + n - 1] = '\n';
+		used += n;
+	}
+	buf[used] = '\0';
+	return used > 0 ? buf : NULL;
+}
 
 struct retire {
 	struct rh_mounter *mounter;

@@ -72,6 +72,7 @@ struct rh_mount_release {
 	gid_t runner_gid;
 	uint32_t id_map_base;
 	bool scrub_workspace;
+	const char *keep; /* paths in the workspace, a line each, that are not scrubbed; or NULL */
 };
 
 struct rh_mount_retire {

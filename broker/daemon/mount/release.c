@@ -48,7 +48,8 @@ int rh_release_run(const struct rh_mount_release *release, struct rh_mount_resul
 			release->work, release->runner_uid, release->runner_gid, &ledger, err);
 	if (r < 0)
 		return rh_trace(r);
-	r = rh_workspace_release(&ledger, release->repo, release->scrub_workspace, err);
+	r = rh_workspace_release(
+		&ledger, release->repo, release->scrub_workspace, release->keep, err);
 	if (r == 0)
 		r = clear_temp_after(&ledger, release->id_map_base, err);
 	rh_ledger_close(&ledger);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/daemon/mount/keep.h"
 #include "broker/daemon/mount/kernel.h"
 #include "broker/daemon/mount/tree.h"
 #include "runnerhub/cleanup.h"
@@ -93,10 +94,13 @@ static int empty_in_place(const struct rh_ledger *ledger, const char *repo, cons
 }
 
 /* The new one appears and the old one disappears in one step; the name always exists. */
-static int swap(const struct rh_ledger *ledger, const char *repo, const char *inner)
+static int swap(
+	const struct rh_ledger *ledger, const char *repo, const char *inner, const char *keep)
 {
 	int r = rh_ledger_build(ledger, inner);
 
+	if (r == 0 && keep)
+		r = rh_keep_carry(ledger, repo, inner, keep);
 	if (r < 0)
 		return rh_trace(r);
 	r = rh_sys_rename(ledger->dir_fd, RH_LEDGER_NEW, ledger->work_fd, repo, RENAME_EXCHANGE);
@@ -121,7 +125,7 @@ static int prepare(
 
 	*ret_swapped = is_marked(ledger, repo);
 	if (*ret_swapped) {
-		int r = swap(ledger, repo, inner);
+		int r = swap(ledger, repo, inner, NULL);
 
 		if (r < 0)
 			return rh_trace(r);
@@ -150,13 +154,13 @@ int rh_workspace_prepare(const struct rh_ledger *ledger, const char *repo, const
 	return 0;
 }
 
-int rh_workspace_release(
-	const struct rh_ledger *ledger, const char *repo, bool scrub, struct rh_err *err)
+int rh_workspace_release(const struct rh_ledger *ledger, const char *repo, bool scrub,
+	const char *keep, struct rh_err *err)
 {
 	if (!is_marked(ledger, repo))
 		return 0;
 
-	int r = scrub && !rh_weakened("scrub") ? swap(ledger, repo, repo) : 0;
+	int r = scrub && !rh_weakened("scrub") ? swap(ledger, repo, repo, keep) : 0;
 
 	if (r < 0)
 		return rh_err_set(err, r, "cannot scrub the workspace %.200s/%.200s: %s",
@@ -171,7 +175,7 @@ int rh_workspace_retire_temp(const struct rh_ledger *ledger, struct rh_err *err)
 
 	if (!is_marked(ledger, TEMP) || rh_weakened("retire-temp"))
 		return 0;
-	r = swap(ledger, TEMP, NULL);
+	r = swap(ledger, TEMP, NULL, NULL);
 	if (r < 0)
 		return rh_err_set(err, r, "cannot swap %.200s/_temp for a fresh one: %s",
 			ledger->work, strerror(-r));

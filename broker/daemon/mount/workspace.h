@@ -31,11 +31,12 @@ void rh_workspace_unmark(const struct rh_ledger *ledger, const char *repo);
 /**
  * rh_workspace_release() - the job has ended
  * @scrub: swap it for an empty <repo>/<repo>, which may still be some process's working directory
+ * @keep:  files and folders of <repo>/<repo> that are in the new one, too, a line each; or NULL
  *
  * Does nothing if it has no marker. The marker goes last.
  */
-int rh_workspace_release(
-	const struct rh_ledger *ledger, const char *repo, bool scrub, struct rh_err *err);
+int rh_workspace_release(const struct rh_ledger *ledger, const char *repo, bool scrub,
+	const char *keep, struct rh_err *err);
 
 #define RH_WORKSPACE_TEMP_MARKER "leased-_temp"
 

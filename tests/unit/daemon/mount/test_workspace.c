@@ -104,13 +104,13 @@ START_TEST(release_scrubs_once)
 {
 	ck_assert_int_eq(prepare(), 0);
 	ck_assert_int_eq(fake_write(in_work("demo/demo/secret")), 0);
-	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", true, &err), 0);
+	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", true, NULL, &err), 0);
 	ck_assert_int_eq(fake_exists(in_work("demo/demo/secret")), -ENOENT);
 	ck_assert_int_eq(fake_uid_of(in_work("demo/demo")), 47);
 	ck_assert_int_eq(fake_exists(in_work("_runnerhub/leased-demo")), -ENOENT);
 	/* What comes later is not ours. */
 	ck_assert_int_eq(fake_write(in_work("demo/demo/mine")), 0);
-	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", true, &err), 0);
+	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", true, NULL, &err), 0);
 	ck_assert_int_eq(fake_read(in_work("demo/demo/mine")), 't');
 }
 END_TEST
@@ -119,10 +119,42 @@ START_TEST(release_may_keep_the_workspace)
 {
 	ck_assert_int_eq(prepare(), 0);
 	ck_assert_int_eq(fake_write(in_work("demo/demo/cache")), 0);
-	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", false, &err), 0);
+	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", false, NULL, &err), 0);
 	ck_assert_int_eq(prepare(), 0);
 	ck_assert(!swapped);
 	ck_assert_int_eq(fake_read(in_work("demo/demo/cache")), 't');
+}
+END_TEST
+
+START_TEST(release_may_keep_parts_of_the_workspace)
+{
+	ck_assert_int_eq(rh_workspace_prepare(&ledger, "demo", "demo", &swapped, &err), 0);
+	ck_assert_int_eq(fake_mkdir(in_work("demo/demo/.git")), 0);
+	ck_assert_int_eq(fake_write(in_work("demo/demo/.git/config")), 0);
+	ck_assert_int_eq(fake_mkdir(in_work("demo/demo/a")), 0);
+	ck_assert_int_eq(fake_mkdir(in_work("demo/demo/a/b")), 0);
+	ck_assert_int_eq(fake_write(in_work("demo/demo/a/b/kept")), 0);
+	ck_assert_int_eq(fake_write(in_work("demo/demo/a/b/other")), 0);
+	ck_assert_int_eq(symlink(fake_state, in_work("demo/demo/link")), 0);
+	ck_assert_int_eq(symlink("a", in_work("demo/demo/folder")), 0);
+	ck_assert_int_eq(mkfifo(in_work("demo/demo/fifo"), 0644), 0);
+	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", true,
+				 ".git\na/b/kept\nlink\nfifo\nfolder/b/other\nnone\n"
+				 "../../../secret\n",
+				 &err),
+		0);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo/.git/config")), 1);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo/a/b/kept")), 1);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo/a/b/other")), -ENOENT);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo/link")), -ENOENT);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo/fifo")), -ENOENT);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo/folder")), -ENOENT);
+	/* A job that left no workspace keeps nothing. */
+	ck_assert_int_eq(rh_workspace_prepare(&ledger, "demo", "demo", &swapped, &err), 0);
+	ck_assert_int_eq(fake_rename_dir(in_work("demo/demo")), 0);
+	ck_assert_int_eq(rh_workspace_release(&ledger, "demo", true, ".git\n", &err), 0);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo/.git")), -ENOENT);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo")), 1);
 }
 END_TEST
 
@@ -295,6 +327,7 @@ static void tests(Suite *suite)
 	tcase_add_test(host, a_missing_one_is_made_whole);
 	tcase_add_test(host, release_scrubs_once);
 	tcase_add_test(host, release_may_keep_the_workspace);
+	tcase_add_test(host, release_may_keep_parts_of_the_workspace);
 	tcase_add_test(host, planted_links_are_refused);
 	tcase_add_test(host, a_workspace_that_is_a_mount_is_emptied);
 	tcase_add_test(host, an_interrupted_swap_is_cleaned_up);
