@@ -115,7 +115,7 @@ after() { network_after; }
 
 # hub_containers: ids of the instance's own containers that run a job
 hub_containers() {
-    docker ps -q --no-trunc --filter "label=runnerhub.hub=$RUNNERHUB_DIR/state"
+    docker ps -q --no-trunc --filter "label=runnerhub.hub=${RUNNERHUB_STATE:-$RUNNERHUB_DIR/state}"
 }
 
 # neighbour_job PORT: a job on the other runner that listens; sets neighbour_address
@@ -160,7 +160,7 @@ YAML
 
 # hub_network FORMAT: of the instance's own network
 hub_network() {
-    docker network inspect -f "$1" "runnerhub-${RUNNERHUB_DIR##*/}"
+    docker network inspect -f "$1" "${RUNNERHUB_NETWORK:-runnerhub-${RUNNERHUB_DIR##*/}}"
 }
 
 hub_bridge() {
