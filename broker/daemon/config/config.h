@@ -19,6 +19,12 @@
 #include "broker/daemon/log/log.h"
 #include "runnerhub/err.h"
 
+enum rh_pull {
+	RH_PULL_NEVER,
+	RH_PULL_MISSING,
+	RH_PULL_ALWAYS, /* whenever the broker starts or reads its configuration */
+};
+
 enum rh_user_kind {
 	RH_USER_ROOT, /* container root, id-mapped to the runner's uid on its directories */
 	RH_USER_RUNNER, /* the runner's own uid and gid */
@@ -34,6 +40,8 @@ enum rh_scrub {
 struct rh_profile {
 	char *name; /* [a-z0-9][a-z0-9_.-]{0,62} */
 	char *image; /* reference as the engine knows it */
+	unsigned pull; /* enum rh_pull */
+	unsigned pin; /* 1: the image must be named by its digest */
 	enum rh_user_kind user;
 	uid_t uid; /* of RH_USER_IDS */
 	gid_t gid;

@@ -99,6 +99,11 @@ static int check_profile(const struct builder *builder, size_t i, struct rh_err 
 		return rh_err_set(err, -EINVAL,
 			"%s:%zu: profiles.%s.warm: %u is more than max (%u) allows", builder->name,
 			builder->profile_lines[i], profile->name, profile->warm, profile->max);
+	if (profile->pin && !strstr(profile->image, "sha256:"))
+		return rh_err_set(err, -EINVAL,
+			"%s:%zu: profiles.%s.pin: the image %s is not named by its digest "
+			"(NAME@sha256:…)",
+			builder->name, builder->profile_lines[i], profile->name, profile->image);
 	return rh_trace(check_egress(builder, i, err));
 }
 

@@ -52,6 +52,10 @@ struct rh_container_pool {
 	uint32_t n_by_state[RH_CONTAINER_N_STATES];
 	uint32_t n_refused; /* creations in a row that ended with -ERANGE */
 	struct rh_pool_backoff backoff;
+	struct rh_containers *all; /* while pulling */
+	bool pulling; /* its image is being fetched */
+	bool pulled; /* it was, by this broker and for this configuration */
+	int64_t pulled_ms;
 	char problem[sizeof(((struct rh_err *)0)->text)]; /* "": none */
 };
 
@@ -124,6 +128,7 @@ struct rh_container {
 	/* creation */
 	unsigned n_to_create; /* preparations that are not done */
 	bool create_in_flight;
+	bool create_refused;
 	bool asked; /* the engine may have it */
 	uint64_t created_at_list; /* lists asked for when the engine told of it: later ones show it
 				   */
@@ -195,6 +200,8 @@ struct rh_containers {
 	bool list_in_flight;
 	int64_t next_list_ms;
 	bool network_ok; /* the isolated network is there and is isolated */
+	struct rh_engine_info info;
+	bool info_known;
 	bool filling;
 	bool draining;
 	bool closing;
@@ -300,6 +307,16 @@ void rh_containers_fill(struct rh_containers *all);
 /* A creation of this pool failed. */
 void rh_containers_pool_failed(
 	struct rh_containers *all, struct rh_container_pool *pool, int r, const struct rh_err *err);
+/* needs.c */
+/* Whether the profile's runtime and image can be used; if not it says so, or fetches the image. */
+bool rh_containers_needs_met(struct rh_containers *all, struct rh_container_pool *pool);
+/* The engine does not have the image. Return: whether it is being fetched now. */
+bool rh_containers_image_missing(struct rh_containers *all, struct rh_container_pool *pool);
+/* Asks the engine what runtimes it has. */
+void rh_containers_ask_info(struct rh_containers *all);
+/* @wanted: a runtime's name, or "default". Return: 0; -EINVAL with @err. */
+int rh_runtime_check(const struct rh_engine_info *info, const char *wanted, struct rh_err *err);
+
 /* request.c */
 /* It is warm and nobody's: to whoever waits, or to the idle ones. */
 void rh_container_offer(struct rh_container *container);

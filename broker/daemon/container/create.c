@@ -26,6 +26,11 @@ static void failed(struct rh_container *container, int r, const struct rh_err *e
 	 * The engine has noted what the host refuses: the next one is made without it. Those that
 	 * were begun before fail likewise, and there are not more of them than slots.
 	 */
+	if (r == -ENOENT && container->create_refused &&
+		rh_containers_image_missing(all, container->pool)) {
+		rh_container_end(container, err->text, true);
+		return;
+	}
 	if (r != -ERANGE || ++container->pool->n_refused > all->config->engine_parallel)
 		rh_containers_pool_failed(all, container->pool, r, err);
 	rh_container_end(container, err->text, true);
@@ -77,6 +82,7 @@ static void on_created(void *arg, int r, const char *id, const struct rh_err *er
 	struct rh_container *container = arg;
 
 	container->create_in_flight = false;
+	container->create_refused = r < 0;
 	if (r == 0)
 		memcpy(container->engine_id, id, sizeof(container->engine_id));
 	if (container->detached) {

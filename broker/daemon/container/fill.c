@@ -34,6 +34,8 @@ static void create(struct rh_containers *all, struct rh_container_pool *pool, ui
 	/* Until the isolated network is known to be one, nobody is put into it. */
 	if (rh_containers_network_problem(all, pool))
 		return;
+	if (n > 0 && !rh_containers_needs_met(all, pool))
+		return;
 	while (n-- > 0) {
 		int r = rh_container_begin(all, pool);
 		struct rh_err err = {0};

@@ -135,6 +135,7 @@ int rh_containers_load_pools(struct rh_containers *all)
 		rh_container_revision(pool->profile, pool->revision);
 		rh_pool_backoff_succeeded(&pool->backoff);
 		pool->problem[0] = '\0';
+		pool->pulled = false;
 	}
 	rh_list_for_each (at, &all->pools)
 		end_stale(rh_list_entry(at, struct rh_container_pool, node));

@@ -92,6 +92,7 @@ void rh_containers_reconcile(struct rh_containers *all)
 
 	all->next_list_ms = rh_now_ms() + LIST_EVERY_MS;
 	rh_containers_adopt_waiting(all);
+	rh_containers_ask_info(all);
 	rh_containers_check_network(all);
 	if (all->list_in_flight)
 		return;

@@ -210,6 +210,8 @@ int rh_docker_call(struct rh_engine *engine, const struct rh_docker_call *templa
 	*call = *template;
 	call->engine = engine;
 	call->subject = strdup(template->subject ? template->subject : "");
+	if (template->timeout_ms > 0)
+		options.timeout_ms = template->timeout_ms;
 	options.arg = call;
 	r = call->subject ? rh_http_send(engine->http, &options, NULL) : -ENOMEM;
 	if (r < 0) {

@@ -39,6 +39,8 @@ int rh_docker_read_list(
 	const char *data, size_t size, struct rh_engine_container **ret_list, size_t *ret_n);
 int rh_docker_read_inspect(
 	const char *data, size_t size, struct rh_engine_container *ret_container);
+/* What a pull has said. Return: 0; -EIO with the engine's words: it failed. */
+int rh_docker_read_pull(const char *data, size_t size, char *buf, size_t buf_size);
 int rh_docker_read_info(const char *data, size_t size, struct rh_engine_info *ret_info);
 int rh_docker_read_network(const char *data, size_t size, struct rh_engine_network *ret_network);
 /* @ret_time_ns: when it happened, the engine's clock. Return: 0; RH_DOCKER_E_OTHER. */

@@ -161,6 +161,42 @@ int rh_engine_image(struct rh_engine *engine, const char *image, rh_engine_done_
 	return rh_trace(rh_docker_call(engine, &call, "GET", NULL, "/images/%s/json", name));
 }
 
+static void finish_pull(struct rh_docker_call *call, const struct rh_docker_response *response)
+{
+	struct rh_err err = {0};
+	char why[300] = "";
+	int r = rh_docker_result(call->engine, response, &err);
+
+	/* The answer is a success before it is known to be one. */
+	if (r == 0) {
+		r = rh_docker_read_pull(response->body, response->size, why, sizeof(why));
+		if (r < 0)
+			(void)rh_err_set(&err, r, "the image %s could not be fetched: %s",
+				call->subject, why);
+	}
+	call->cb.done(call->arg, r, &err);
+}
+
+int rh_engine_pull(struct rh_engine *engine, const char *image, rh_engine_done_fn cb, void *arg)
+{
+	char name[RH_DOCKER_PATH_SIZE / 2] = "";
+	const char *slash = strrchr(image, '/');
+	/* Without a tag the engine would fetch all there are. */
+	bool named = strchr(image, '@') || strchr(slash ? slash : image, ':');
+	struct rh_docker_call call = {
+		.finish = finish_pull,
+		.subject = (char *)(uintptr_t)image,
+		.timeout_ms = RH_ENGINE_PULL_MS,
+		.cb.done = cb,
+		.arg = arg,
+	};
+
+	if (image[0] == '\0' || rh_docker_encode(name, sizeof(name), image) < 0)
+		return rh_origin(-EINVAL);
+	return rh_trace(rh_docker_call(engine, &call, "POST", NULL, "/images/create?fromImage=%s%s",
+		name, named ? "" : "&tag=latest"));
+}
+
 /* A network that is wanted; the call under way has its address as its argument. */
 struct network_call {
 	struct rh_engine *engine;

@@ -66,6 +66,7 @@ struct rh_docker_call {
 	struct rh_engine *engine;
 	void (*finish)(struct rh_docker_call *call, const struct rh_docker_response *response);
 	char *subject; /* for messages; copied */
+	uint64_t timeout_ms; /* 0: the engine's */
 	void *arg;
 	union {
 		rh_engine_done_fn done;

@@ -222,6 +222,26 @@ int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_conta
 	return 0;
 }
 
+/* What the engine starts is a program's path, or the type of a shim. */
+static void copy_runtimes(struct json_object *runtimes, struct rh_engine_info *info)
+{
+	size_t n = 0;
+
+	if (!runtimes)
+		return;
+	json_object_object_foreach (runtimes, name, value) {
+		const char *program = rh_docker_json_text(value, "path");
+
+		if (!*program)
+			program = rh_docker_json_text(value, "runtimeType");
+		if (strpbrk(name, " \n") || strchr(program, '\n') ||
+			strlen(name) + strlen(program) + 3 > sizeof(info->runtimes) - n)
+			continue;
+		n += (size_t)snprintf(info->runtimes + n, sizeof(info->runtimes) - n, "%s %s\n",
+			name, *program ? program : name);
+	}
+}
+
 int rh_docker_read_info(const char *data, size_t size, struct rh_engine_info *ret_info)
 {
 	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
@@ -249,7 +269,29 @@ int rh_docker_read_info(const char *data, size_t size, struct rh_engine_info *re
 		rh_docker_json_text(root, "DockerRootDir"), info.root_dir, sizeof(info.root_dir));
 	rh_wire_text_copy(
 		rh_docker_json_text(root, "KernelVersion"), info.kernel, sizeof(info.kernel));
+	rh_wire_text_copy(rh_docker_json_text(root, "DefaultRuntime"), info.default_runtime,
+		sizeof(info.default_runtime));
+	copy_runtimes(rh_docker_json_member(root, "Runtimes", json_type_object), &info);
 	*ret_info = info;
+	return 0;
+}
+
+int rh_docker_read_pull(const char *data, size_t size, char *buf, size_t buf_size)
+{
+	for (const char *line = data, *end = NULL; line < data + size; line = end + 1) {
+		_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
+
+		end = memchr(line, '\n', (size_t)(data + size - line));
+		end = end ? end : data + size;
+		/* Hundreds of lines tell of progress. */
+		if (!memmem(line, (size_t)(end - line), "\"error\"", 7) ||
+			rh_docker_json_parse(line, (size_t)(end - line), json_type_object, &root) <
+				0)
+			continue;
+		rh_wire_text_copy(rh_docker_json_text(root, "error"), buf, buf_size);
+		if (*buf)
+			return rh_origin(-EIO);
+	}
 	return 0;
 }
 

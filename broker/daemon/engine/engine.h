@@ -97,6 +97,8 @@ struct rh_engine_info {
 	uint64_t memory_bytes;
 	char root_dir[4096];
 	char kernel[128];
+	char default_runtime[64];
+	char runtimes[1024]; /* lines of "NAME PROGRAM"; "": it does not say */
 };
 
 enum rh_engine_event_kind {
@@ -168,6 +170,13 @@ int rh_engine_rename(struct rh_engine *engine, const char *id, const char *name,
 int rh_engine_inspect(struct rh_engine *engine, const char *id, rh_engine_list_fn cb, void *arg);
 /* All containers with the label filter, also stopped ones. */
 int rh_engine_list(struct rh_engine *engine, rh_engine_list_fn cb, void *arg);
+/*
+ * Fetches an image from its registry, without credentials: for as long as RH_ENGINE_PULL_MS.
+ * @err: what the registry, or the engine, has against it.
+ */
+int rh_engine_pull(struct rh_engine *engine, const char *image, rh_engine_done_fn cb, void *arg);
+#define RH_ENGINE_PULL_MS 1800000
+
 /* 0 if the image is there, -ENOENT if not. @err names it and what to do. */
 int rh_engine_image(struct rh_engine *engine, const char *image, rh_engine_done_fn cb, void *arg);
 /* Makes the bridge network if it is missing. -EEXIST: there is one that is not as wanted. */

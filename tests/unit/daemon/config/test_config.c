@@ -158,8 +158,8 @@ static const struct {
 		"or digit, at most 63"},
 	{"\nprofiles: {a: 3}\n", "x.yaml:2: profiles.a: must be a mapping"},
 	{"profiles: {a: }\n",
-		"x.yaml:1: profiles.a.image: must be set (image of the job's container, present on "
-		"the host)"},
+		"x.yaml:1: profiles.a.image: must be set (image of the job's container; "
+		"NAME@sha256:DIGEST is the same for ever)"},
 	{"profiles: {a: {image: x}}\n",
 		"x.yaml: default_profile: must name one of the profiles, since none is called "
 		"default"},
@@ -217,6 +217,11 @@ static const struct {
 	{"profiles: {a: {network: host}}\n",
 		"x.yaml:1: profiles.a.network: \"host\": must not be host, which is no isolation "
 		"at all"},
+	{"profiles: {a: {image: x, pull: daily}}\n",
+		"x.yaml:1: profiles.a.pull: \"daily\": must be never, missing or always"},
+	{"default_profile: a\nprofiles:\n  a: {image: x, pin: true}\n",
+		"x.yaml:3: profiles.a.pin: the image x is not named by its digest "
+		"(NAME@sha256:…)"},
 	{"profiles: {a: {image: x, ulimits: {core: 1}}}\n",
 		"x.yaml:1: profiles.a.ulimits.core: must name cpu, data, fsize, locks, memlock, "
 		"msgqueue, nice, nproc, rss, rtprio, rttime, sigpending or stack"},
@@ -243,7 +248,7 @@ static const struct {
 	{"profiles: {a: {env: [secret]}}\n",
 		"x.yaml:1: profiles.a.env: must be a variable's name and its value"},
 	{"profiles: {a: {imag: x}}\n",
-		"x.yaml:1: profiles.a.imag: unknown key; known here: image, user, cpus, memory, "
+		"x.yaml:1: profiles.a.imag: unknown key; known here: image, pull, pin, user, cpus, memory, "
 		"pids, nofile, shm, network, ulimits, runtime, apparmor, egress, dns, scrub, keep, "
 		"cap_add, env, warm, max, job_timeout, step_timeout, disk, files, output"},
 };

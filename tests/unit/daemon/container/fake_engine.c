@@ -24,6 +24,8 @@ struct call {
 	rh_engine_create_fn create;
 	rh_engine_list_fn list;
 	rh_engine_network_fn network;
+	rh_engine_info_fn info;
+	const struct rh_engine_info *found_info;
 	void *arg;
 	struct rh_engine_container found[FAKE_CONTAINERS_MAX];
 	size_t n;
@@ -44,6 +46,8 @@ static void answer(void *arg)
 	else if (call->network)
 		call->network(call->arg, call->r,
 			&(struct rh_engine_network){.bridge = "br-fake", .isolated = true}, &err);
+	else if (call->info)
+		call->info(call->arg, call->r, call->found_info, &err);
 	else if (call->list)
 		call->list(call->arg, call->r, call->found, call->n, &err);
 	free(call);
@@ -270,6 +274,33 @@ int rh_engine_network(struct rh_engine *engine, const struct rh_engine_network_s
 	if (call->r == 0)
 		call->r = fakes.network_r;
 	fakes_later(1, answer, call);
+	return 0;
+}
+
+int rh_engine_info(struct rh_engine *engine, rh_engine_info_fn cb, void *arg)
+{
+	static struct rh_engine_info info = {.default_runtime = "runc",
+		.runtimes = "runc runc\ncrun /usr/bin/crun\nsandbox io.containerd.runsc.v1\n"};
+	struct call *call = call_new(arg);
+
+	call->info = cb;
+	call->found_info = &info;
+	fakes_later(1, answer, call);
+	return 0;
+}
+
+int rh_engine_pull(struct rh_engine *engine, const char *image, rh_engine_done_fn cb, void *arg)
+{
+	struct call *call = call_new(arg);
+
+	fakes.n_pulls++;
+	call->done = cb;
+	if (call->r == 0)
+		call->r = fakes.pull_r;
+	/* It is there then. */
+	if (call->r == 0)
+		fakes.create_r = 0;
+	fakes_later(2, answer, call);
 	return 0;
 }
 

@@ -65,10 +65,11 @@ struct fakes {
 	int start_r;
 	int remove_r;
 	int network_r;
+	int pull_r;
 	int attach_r;
 	int store_r;
 	bool start_is_slow; /* its answer never comes before the agent's */
-	unsigned n_creates, n_removes, n_attaches, n_renames, n_inspects, n_logs, n_lists;
+	unsigned n_creates, n_removes, n_attaches, n_renames, n_inspects, n_logs, n_lists, n_pulls;
 	unsigned n_at_once, n_at_once_max; /* creates under way */
 	struct fake_container containers[FAKE_CONTAINERS_MAX];
 	struct fake_record records[FAKE_RECORDS_MAX];

@@ -57,6 +57,7 @@ void fixture_setup(void)
 		.name = (char *)"p",
 		.image = (char *)"img",
 		.network = (char *)"isolated",
+		.runtime = (char *)"default",
 		.max = 5,
 	};
 	f.config = (struct rh_config){

@@ -142,6 +142,56 @@ START_TEST(test_image_missing)
 }
 END_TEST
 
+START_TEST(test_image_is_fetched)
+{
+	f.profile.warm = 1;
+	f.profile.pull = RH_PULL_MISSING;
+	fakes.create_r = -ENOENT;
+	fakes.create_why = "the image img is not on this host";
+	fakes.pull_r = -EIO;
+	fixture_up();
+	UNTIL(fakes.n_pulls == 1);
+	UNTIL(fixture_view().problem && strstr(fixture_view().problem, strerror(EIO)));
+	/* Whoever waits goes on waiting until it is there. */
+	fakes.pull_r = 0;
+	fixture_lease_one();
+	ck_assert_ptr_null(fixture_view().problem);
+	UNTIL(fixture_view().n_warm == 1 && fixture_view().n_stopping == 0);
+}
+END_TEST
+
+START_TEST(test_image_is_always_fetched)
+{
+	f.profile.warm = 2;
+	f.profile.pull = RH_PULL_ALWAYS;
+	fixture_up();
+	UNTIL(fixture_view().n_warm == 2);
+	ck_assert_uint_eq(fakes.n_pulls, 1);
+	ck_assert_ptr_null(fixture_view().problem);
+}
+END_TEST
+
+START_TEST(test_runtimes)
+{
+	f.profile.warm = 1;
+	f.profile.runtime = (char *)"sandbox";
+	fixture_up();
+	UNTIL(fixture_view().problem);
+	ck_assert_ptr_nonnull(strstr(fixture_view().problem,
+		"the runtime sandbox (io.containerd.runsc.v1) cannot be used: RunnerHub mounts"));
+	f.profile.runtime = (char *)"absent";
+	rh_containers_reload(f.all, &f.config);
+	UNTIL(fixture_view().problem && strstr(fixture_view().problem, "absent"));
+	ck_assert_str_eq(fixture_view().problem,
+		"the container engine knows no runtime absent; it has runc, crun, sandbox");
+	ck_assert_uint_eq(fakes.n_creates, 0);
+	f.profile.runtime = (char *)"crun";
+	rh_containers_reload(f.all, &f.config);
+	UNTIL(fixture_view().n_warm == 1);
+	ck_assert_ptr_null(fixture_view().problem);
+}
+END_TEST
+
 START_TEST(test_agent_dies_at_once)
 {
 	struct fake_container *fake = NULL;
@@ -289,7 +339,8 @@ static void tests_of_requests(Suite *suite)
 	const TTest *const tests[] = {test_slots, test_request_waits_for_max,
 		test_request_is_told_why_it_is_full, test_cancel, test_announced,
 		test_announced_and_asked_too_early, test_announced_and_never_asked,
-		test_image_missing, test_agent_dies_at_once, test_agent_silent, test_nofile_refused,
+		test_image_missing, test_image_is_fetched, test_image_is_always_fetched,
+		test_runtimes, test_agent_dies_at_once, test_agent_silent, test_nofile_refused,
 		test_refused_always, test_engine_down, test_network_is_not_isolated, test_reload,
 		test_drain};
 	TCase *tcase = tcase_create("requests");

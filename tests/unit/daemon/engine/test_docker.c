@@ -213,6 +213,14 @@ START_TEST(test_queries)
 		{"GET /v1.44/containers/" ID "/logs?stdout=1&stderr=1&tail=5",
 			OK "Connection: close\r\n\r\n\x02\x01\x01\x01\x01\x01\x01\x01why\n",
 			FAKE_CLOSE, 0},
+		{"POST /v1.44/images/create?fromImage=a%2Fb&tag=latest ",
+			OK "Content-Length: "
+			   "?\r\n\r\n{\"status\":\"Pulling\"}\n{\"status\":\"error\"}\r\n   ",
+			FAKE_KEEP, 0},
+		{"POST /v1.44/images/create?fromImage=b%3A2 ",
+			OK "Content-Length: "
+			   "?\r\n\r\n{\"status\":\"Pulling\"}\n{\"error\":\"manifest unknown\"}",
+			FAKE_KEEP, 0},
 		{"GET /v1.44/images/a%2Fb%3A1/json", OK "Content-Length: 2\r\n\r\n{}", FAKE_KEEP,
 			0},
 		{0}};
@@ -246,6 +254,11 @@ START_TEST(test_queries)
 	ck_assert_int_eq(f.r, 0);
 	CALL(&f, rh_engine_image(f.engine, "a/b:2", docker_on_done, &f));
 	ck_assert_int_eq(f.r, -ENOENT);
+	CALL(&f, rh_engine_pull(f.engine, "a/b", docker_on_done, &f));
+	ck_assert_int_eq(f.r, 0);
+	CALL(&f, rh_engine_pull(f.engine, "b:2", docker_on_done, &f));
+	ck_assert_int_eq(f.r, -EIO);
+	ck_assert_str_eq(f.err.text, "the image b:2 could not be fetched: manifest unknown");
 	docker_stop(&f);
 }
 END_TEST
