@@ -67,6 +67,8 @@ static void on_swept(void *arg, int r, uint64_t bytes, uint64_t n_files)
 	rh_job_maybe_free(job);
 }
 
+static void release(struct rh_job *job);
+
 static void on_released(
 	void *arg, int r, const struct rh_mount_result *result, const struct rh_err *err)
 {
@@ -75,6 +77,12 @@ static void on_released(
 	job->n_async--;
 	if (job->closing) {
 		rh_job_maybe_free(job);
+		return;
+	}
+	/* Its helper died; the next one does what was left, and nothing twice. */
+	if (r == -EPIPE && !job->released_twice) {
+		job->released_twice = true;
+		release(job);
 		return;
 	}
 	if (r < 0) {

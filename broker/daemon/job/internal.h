@@ -67,6 +67,7 @@ struct rh_job {
 	struct rh_container_request *acquiring;
 	struct rh_container *container;
 	bool attached; /* its directories were touched: they must be released */
+	bool released_twice; /* the first helper died over it */
 	uint32_t n_async; /* callbacks that still hold this job */
 
 	struct rh_job_watch watch;
