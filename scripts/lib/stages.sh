@@ -9,7 +9,7 @@
 # shellcheck disable=SC2034 # read by scripts/test
 STAGES_QUICK=(style shell python release unit)
 # shellcheck disable=SC2034
-STAGES_LONG=(clang tidy cppcheck sanitize valgrind integration acceptance hostile bench)
+STAGES_LONG=(clang tidy cppcheck sanitize valgrind integration acceptance hostile faults bench)
 
 # repo_files PATTERN…: tracked and new files of the checkout, without ignored ones
 repo_files() {
@@ -191,6 +191,18 @@ stage_hostile() {
     "$RH_TOP/tests/hostile/run" --weak --build "$RH_BUILD/weak" --json "$json.weak" || rc=1
     # shellcheck disable=SC2046 # two numbers
     counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json" "$json.weak")
+    return "$rc"
+}
+
+# The matrix of faults and a short soak, with the release build.
+stage_faults() {
+    local json=$RH_BUILD/logs/$stage.json rc=0
+    setup_all
+    build release
+    "$RH_TOP/tests/faults/run" --build "$RH_BUILD/release" --json "$json" --jobs 5 || rc=1
+    "$RH_TOP/scripts/soak" --build "$RH_BUILD/release" --seconds 10 || rc=1
+    # shellcheck disable=SC2046 # two numbers
+    counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json")
     return "$rc"
 }
 

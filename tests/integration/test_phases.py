@@ -12,7 +12,7 @@ import time
 import unittest
 
 import hub
-from trouble import Run, Trouble, below, flow, processes
+from trouble import Run, Trouble, below, command, flow, processes
 
 CONFIG = """
 timeouts:
@@ -26,11 +26,6 @@ profiles:
     image: runnerhub-debian
     warm: 0
 """
-
-
-def command(pid):
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-        return file.read().strip()
 
 
 class Phases(Trouble):

@@ -72,6 +72,13 @@ def processes():
     return found
 
 
+def command(pid):
+    """The name that a process has given itself."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+        return file.read().strip()
+    return f"gone {pid}"
+
+
 def below(found, top):
     """The pids of top and all its descendants."""
     family, grown = {top}, True
@@ -130,11 +137,12 @@ class Leftovers:
             yield from (f"mount {line.split()[4]}" for line in file if self.hub.dir in line)
 
     def processes(self, broker):
-        """Of the broker there are itself, the helpers' parent and two helpers; of jobs there is nobody."""
+        """Of the broker there are itself and its helpers, one of each; of jobs there is nobody."""
         found = processes()
         family = below(found, broker)
-        if len(family) > 4:
-            yield f"processes of the broker: {[(pid, *found[pid]) for pid in family if pid in found]}"
+        names = [command(pid) for pid in family]
+        if len(names) != len(set(names)):
+            yield f"processes of the broker: {sorted(names)}"
         roots = [self.hub.dir] + [self.hub.runner(n + 1) for n in range(int(self.hub.env["RUNNERHUB_RUNNERS"]))]
         for pid, (exe, _, _) in found.items():
             if pid not in family and any(exe.startswith(root + "/") for root in roots):
