@@ -162,4 +162,5 @@ int rh_cmd_pools(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_events(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_drain(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_doctor(struct rh_cli *cli, int argc, char **argv);
+int rh_cmd_toolcache(struct rh_cli *cli, int argc, char **argv);
 int rh_cmd_reload(struct rh_cli *cli, int argc, char **argv);

@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	{"events", "what happened; --follow", rh_cmd_events},
 	{"doctor", "check kernel, engine, sockets and a runner's wiring", rh_cmd_doctor},
 	{"drain", "take no new jobs; --resume takes them again", rh_cmd_drain},
+	{"toolcache", "`toolcache warm`: let a trusted job fill the host's copy", rh_cmd_toolcache},
 	{"reload", "read the configuration again", rh_cmd_reload},
 };
 

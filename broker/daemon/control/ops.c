@@ -245,6 +245,28 @@ static void op_reload(struct rh_call *call)
 		rh_call_reply(call, json_object_new_object());
 }
 
+static const char *text_of(const struct rh_call *call, const char *key)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_object_get_ex(call->args, key, &value) ||
+		!json_object_is_type(value, json_type_string))
+		return "";
+	return json_object_get_string(value);
+}
+
+static void op_warm_tools(struct rh_call *call)
+{
+	const struct rh_control_options *o = rh_control_options(call->control);
+	struct rh_err err = {0};
+
+	if (rh_jobs_warm_tools(
+		    o->jobs, text_of(call, "runner"), text_of(call, "repository"), &err) < 0)
+		rh_call_fail(call, "bad-request", "%s", err.text);
+	else
+		rh_call_reply(call, json_object_new_object());
+}
+
 static void op_subscribe(struct rh_call *call)
 {
 	rh_call_subscribe(call);
@@ -266,6 +288,8 @@ const struct rh_op rh_ops[] = {
 	{"counts", RH_OP_VIEW, "how many jobs, steps, containers, events", op_query},
 	{"subscribe", RH_OP_VIEW, "stream events from now on", op_subscribe},
 	{"drain", RH_OP_OPERATE, "take no new jobs: on (default true)", op_drain},
+	{"warm-tools", RH_OP_OWN, "the next job may write the tool cache: runner repository",
+		op_warm_tools},
 	{"reload", RH_OP_OPERATE, "read the configuration again", op_reload},
 	{"help", RH_OP_VIEW, "this list", op_help},
 	{NULL, RH_OP_VIEW, NULL, NULL},

@@ -86,7 +86,16 @@ struct rh_job {
 	int64_t start_us;
 };
 
+/* A runner whose next job of this repository is trusted with the tool cache. */
+struct rh_warm {
+	struct rh_warm *next;
+	char runner[128];
+	char repository[256];
+	int64_t until_ms;
+};
+
 struct rh_jobs {
+	struct rh_warm *warm;
 	struct rh_jobs_options options;
 	struct rh_job *jobs;
 	uint32_t n_jobs;
@@ -152,6 +161,11 @@ void rh_job_lose_container(struct rh_job *job, const char *reason);
  */
 const char *rh_job_keep_list(const struct rh_profile *profile, char buf[RH_JOB_KEEP_MAX]);
 void rh_jobs_retire(struct rh_jobs *jobs, const struct rh_runner *runner);
+
+/* warm.c */
+/* Whether this job may write the host's tool cache. Asked once: the next one may not. */
+bool rh_job_is_trusted(struct rh_job *job);
+void rh_jobs_warm_free(struct rh_jobs *jobs);
 
 /* host_hook.c */
 enum rh_host_hook { RH_HOST_HOOK_STARTED, RH_HOST_HOOK_COMPLETED };

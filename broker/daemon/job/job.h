@@ -60,6 +60,13 @@ void rh_jobs_close(struct rh_jobs *jobs, void (*cb)(void *arg), void *arg);
 void rh_jobs_set_containers(struct rh_jobs *jobs, struct rh_containers *containers);
 void rh_jobs_reload(struct rh_jobs *jobs, struct rh_config *config);
 
+/*
+ * The next job of this repository on this runner, within an hour, writes the host's tool cache
+ * itself. Return: 0; negative errno with @err.
+ */
+int rh_jobs_warm_tools(
+	struct rh_jobs *jobs, const char *runner, const char *repository, struct rh_err *err);
+
 /* For the peer server. */
 bool rh_jobs_allowed(void *arg, uid_t uid);
 void rh_jobs_on_peer(void *arg, struct rh_peer *peer, struct rh_wire_msg *msg);

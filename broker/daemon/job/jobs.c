@@ -78,6 +78,7 @@ static void jobs_maybe_closed(struct rh_jobs *jobs)
 	void *arg = jobs->closed_arg;
 
 	rh_config_unref(jobs->options.config);
+	rh_jobs_warm_free(jobs);
 	free(jobs);
 	if (cb)
 		cb(arg);

@@ -161,6 +161,9 @@ static void lease(struct rh_job *job)
 	};
 
 	step_ids(job, &attach.step_uid, &attach.step_gid);
+	attach.tools_writable = rh_job_is_trusted(job);
+	if (attach.tools_writable)
+		rh_job_event(job, "tools.writable", "the host's tool cache, as root has asked for");
 	rh_job_move(job, RH_JOB_PHASE_LEASING);
 	job->attached = true;
 	job->n_async++;

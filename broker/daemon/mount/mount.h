@@ -61,6 +61,7 @@ struct rh_mount_attach {
 	gid_t step_gid;
 	uint32_t id_map_base;
 	int64_t worker_started_ms; /* wall clock */
+	bool tools_writable; /* the host's copy itself: a trusted job */
 	pid_t worker_pid; /* whose view of _temp is guarded; 0: nobody's */
 	uint64_t worker_start; /* clock ticks after boot, against a reused pid */
 };

@@ -27,7 +27,7 @@ struct head {
 	uint32_t step_uid;
 	uint32_t step_gid;
 	uint32_t id_map_base;
-	uint32_t scrub_workspace;
+	uint32_t flag; /* attach: tools_writable; release: scrub_workspace */
 	int32_t worker_pid;
 	uint64_t worker_start;
 };
@@ -85,11 +85,12 @@ static void numbers_to_head(const struct rh_mount_request *request, struct head 
 		head->id_map_base = attach->id_map_base;
 		head->worker_pid = attach->worker_pid;
 		head->worker_start = attach->worker_start;
+		head->flag = attach->tools_writable;
 	} else if (request->op == RH_MOUNT_RELEASE) {
 		head->runner_uid = release->runner_uid;
 		head->runner_gid = release->runner_gid;
 		head->id_map_base = release->id_map_base;
-		head->scrub_workspace = release->scrub_workspace;
+		head->flag = release->scrub_workspace;
 	} else if (request->op == RH_MOUNT_RETIRE) {
 		head->runner_uid = request->retire.runner_uid;
 		head->runner_gid = request->retire.runner_gid;
@@ -109,13 +110,14 @@ static void numbers_from_head(const struct head *head, struct rh_mount_request *
 			.id_map_base = head->id_map_base,
 			.worker_pid = head->worker_pid,
 			.worker_start = head->worker_start,
+			.tools_writable = head->flag != 0,
 		};
 	} else if (request->op == RH_MOUNT_RELEASE) {
 		request->release = (struct rh_mount_release){
 			.runner_uid = head->runner_uid,
 			.runner_gid = head->runner_gid,
 			.id_map_base = head->id_map_base,
-			.scrub_workspace = head->scrub_workspace != 0,
+			.scrub_workspace = head->flag != 0,
 		};
 	} else if (request->op == RH_MOUNT_RETIRE) {
 		request->retire = (struct rh_mount_retire){
@@ -170,7 +172,7 @@ int rh_mount_request_decode(const uint8_t *buf, size_t size, struct rh_mount_req
 		return rh_origin(-EBADMSG);
 	memcpy(&head, buf, sizeof(head));
 	if (head.magic != MAGIC || head.op == 0 || head.op >= RH_MOUNT_OPS ||
-		head.n_strings != shapes[head.op].n_strings || head.scrub_workspace > 1)
+		head.n_strings != shapes[head.op].n_strings || head.flag > 1)
 		return rh_origin(-EBADMSG);
 	request.op = head.op;
 	request.seq = head.seq;

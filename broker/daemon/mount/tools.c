@@ -88,7 +88,7 @@ int rh_overlay_tools(const struct rh_source_set *set, const struct rh_mount_atta
 
 	if (lower_fd < 0)
 		return rh_trace(lower_fd);
-	if (rh_weakened("tool-overlay"))
+	if (attach->tools_writable || rh_weakened("tool-overlay"))
 		return rh_trace(rh_source_clone(lower_fd, set->userns_fd, false));
 
 	const struct rh_overlay overlay = {

@@ -49,7 +49,7 @@ FIVE = flow(run("one", "echo 1", id="one"),
 
 class Isolation(RigCase):
     RUNNERS = {"a": 0, "b": 12345, "musl": (0, "musl"), "empty": (12345, "empty"), "left": 12345, "swap": 0,
-               "cli": 0}
+               "cli": 0, "warm": 12345}
 
     @classmethod
     def begin(cls):
@@ -122,6 +122,27 @@ class Isolation(RigCase):
         done = self.rig.go(flow(run("look", 'ls -A; ls -A "$RUNNER_TEMP"')), "swap")
         self.assertEqual(done.conclusion, "success", done.text)
         self.assertNotIn("old", done.lines("look"))
+
+    def test_a_trusted_job_fills_the_tool_cache(self):
+        """Once, and only the job that root has named."""
+        put = flow(run("put", 'mkdir -p "$RUNNER_TOOL_CACHE/t/$NAME"; ls "$RUNNER_TOOL_CACHE/t"'))
+        cache = os.path.join(self.rig.roots["warm"], "_work/_tool/t")
+
+        def job(name):
+            return self.rig.go(put.replace("$NAME", name), "warm")
+
+        self.assertEqual(job("before").lines("put"), ["before"])
+        self.assertFalse(os.path.exists(cache))
+        self.rig.cli("toolcache", "warm", "--runner", "warm", "--repository", "octo/demo")
+        self.assertEqual(job("trusted").lines("put"), ["trusted"])
+        self.assertEqual(os.stat(os.path.join(cache, "trusted")).st_uid, 12345)
+        self.assertEqual(job("after").lines("put"), ["after", "trusted"])
+        self.assertEqual(os.listdir(cache), ["trusted"])
+        self.rig.cli("toolcache", "warm", "--runner", "warm", "--repository", "octo/other")
+        self.assertEqual(job("other").lines("put"), ["other", "trusted"])
+        self.assertEqual(os.listdir(cache), ["trusted"])
+        refused = self.rig.run("runnerhub", "toolcache", "warm", "--runner", "none", "--repository", "octo/demo")
+        self.assertEqual(refused.returncode, 1, refused.stderr)
 
     def test_what_runnerhub_says(self):
         done = self.cli.result()
