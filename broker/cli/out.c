@@ -10,6 +10,8 @@
 
 #include "broker/cli/cli.h"
 
+#include "runnerhub/weaken.h"
+
 const char *rh_colour(const struct rh_cli *cli, enum rh_colour colour)
 {
 	static const char *const codes[] = {
@@ -34,6 +36,14 @@ static bool is_more(const char *text, size_t size)
 	return false;
 }
 
+/* C0, DEL, or C1, which some terminals obey too. */
+static bool is_control(const char *text, size_t size)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	return c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && size > 1 && c[1] < 0xa0);
+}
+
 /* Prints @size bytes, in at most @width columns if that is not 0. Return: columns. */
 static int print_columns(const char *text, size_t size, int width)
 {
@@ -48,7 +58,12 @@ static int print_columns(const char *text, size_t size, int width)
 			(void)fputs("…", stdout);
 			return columns + 1;
 		}
-		(void)putchar(c < 0x20 || c == 0x7f ? '?' : c);
+		if (is_control(text + i, size - i) && !rh_weakened("printable")) {
+			(void)putchar('?');
+			i += c == 0xc2; /* of the two bytes of a C1 control */
+		} else {
+			(void)putchar(c);
+		}
 		columns += starts;
 	}
 	return columns;
