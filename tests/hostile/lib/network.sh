@@ -99,6 +99,15 @@ heard() {
     grep -qaF -- "${2:-$canary}" "$box/$1.heard"
 }
 
+# recorded KIND TEXT: among the events of the runner's last job
+recorded() {
+    local id
+    id=$(runnerhub --json jobs --limit 1 | grep -oE '"id": ?"[0-9a-f]{32}"' | head -n 1 | grep -oE '[0-9a-f]{32}')
+    runnerhub jobs show "$id" >"$box/record"
+    grep -F -- "$1" "$box/record" | grep -qF -- "$2" ||
+        void "the record of job $id does not have $1 $2: $(grep -F network. "$box/record" | head -n 3)"
+}
+
 # network_after: for after()
 network_after() {
     local file
