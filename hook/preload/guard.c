@@ -48,7 +48,8 @@ void rh_guard_name(int fd, char ret_name[RH_GUARD_NAME])
 {
 	int ten = 1;
 
-	for (ret_name = strcpy(ret_name, "/proc/self/fd/") + 14; fd / ten >= 10; ten *= 10)
+	memcpy(ret_name, "/proc/self/fd/", 14);
+	for (ret_name += 14; fd / ten >= 10; ten *= 10)
 		;
 	for (; ten > 0; ten /= 10)
 		*ret_name++ = (char)('0' + fd / ten % 10);
@@ -95,7 +96,8 @@ static int guard(int dir, const char *path, int flags, mode_t mode)
 	if (found < 0 && errno == ENOENT && (flags & O_CREAT)) {
 		/* It fits, since the kernel has looked for it. */
 		last = strrchr(path, '/') + 1;
-		strcpy(name, path)[last - path] = '\0';
+		memcpy(name, path, (size_t)(last - path));
+		name[last - path] = '\0';
 		found = open_at(dir, name, look | O_DIRECTORY, 0);
 	}
 	if (found < 0)
@@ -114,39 +116,39 @@ static int guard(int dir, const char *path, int flags, mode_t mode)
 }
 
 /* The last argument is there if a file may be made. */
-#define OPEN(name, dir, ...)                                                      \
-	EXPORT int name(__VA_ARGS__ const char *path, int flags, ...)             \
-	{                                                                         \
-		va_list ap;                                                       \
-		va_start(ap, flags);                                              \
-		bool makes = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY));      \
-		int fd = guard(dir, path, flags, makes ? va_arg(ap, mode_t) : 0); \
-		va_end(ap);                                                       \
-		return fd;                                                        \
+#define OPEN(name, dir, ...)                                                     \
+	EXPORT int name(__VA_ARGS__ const char *file, int oflag, ...)            \
+	{                                                                        \
+		va_list ap;                                                      \
+		va_start(ap, oflag);                                             \
+		bool makes = oflag & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY));     \
+		int r = guard(dir, file, oflag, makes ? va_arg(ap, mode_t) : 0); \
+		va_end(ap);                                                      \
+		return r;                                                        \
 	}
 OPEN(open, AT_FDCWD)
 OPEN(open64, AT_FDCWD)
-OPEN(openat, dir, int dir, )
-OPEN(openat64, dir, int dir, )
+OPEN(openat, fd, int fd, )
+OPEN(openat64, fd, int fd, )
 
-EXPORT FILE *fopen64(const char *path, const char *how)
+EXPORT FILE *fopen64(const char *filename, const char *modes)
 {
-	int flags = how[0] == 'r' ? 0 : O_CREAT | (how[0] == 'a' ? O_APPEND : O_TRUNC);
+	int flags = modes[0] == 'r' ? 0 : O_CREAT | (modes[0] == 'a' ? O_APPEND : O_TRUNC);
 
-	flags |= (strchr(how, 'e') ? O_CLOEXEC : 0) | (strchr(how, 'x') ? O_EXCL : 0);
-	flags |= strchr(how, '+') ? O_RDWR : flags & O_CREAT ? O_WRONLY : O_RDONLY;
+	flags |= (strchr(modes, 'e') ? O_CLOEXEC : 0) | (strchr(modes, 'x') ? O_EXCL : 0);
+	flags |= strchr(modes, '+') ? O_RDWR : flags & O_CREAT ? O_WRONLY : O_RDONLY;
 
-	int fd = guard(AT_FDCWD, path, flags, 0666);
+	int fd = guard(AT_FDCWD, filename, flags, 0666);
 
-	return fd < 0 ? NULL : fdopen(fd, how);
+	return fd < 0 ? NULL : fdopen(fd, modes);
 }
 
-EXPORT DIR *opendir(const char *path)
+EXPORT DIR *opendir(const char *name)
 {
-	if (!guarded(path) && rh_state.next.opendir)
-		return rh_state.next.opendir(path);
+	if (!guarded(name) && rh_state.next.opendir)
+		return rh_state.next.opendir(name);
 
-	int fd = guard(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
+	int fd = guard(AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
 
 	return fd < 0 ? NULL : fdopendir(fd);
 }

@@ -99,13 +99,13 @@ PASS(int, execvpe, fail(error), (const char *file, char *const argv[], char *con
 	argv, envp)
 PASS(int, fexecve, fail(error), (int fd, char *const argv[], char *const envp[]), fd, argv, envp)
 PASS(int, posix_spawn, error,
-	(pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
-		const posix_spawnattr_t *attr, char *const argv[], char *const envp[]),
-	pid, path, actions, attr, argv, envp)
+	(pid_t * pid, const char *path, const posix_spawn_file_actions_t *file_actions,
+		const posix_spawnattr_t *attrp, char *const argv[], char *const envp[]),
+	pid, path, file_actions, attrp, argv, envp)
 PASS(int, posix_spawnp, error,
-	(pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
-		const posix_spawnattr_t *attr, char *const argv[], char *const envp[]),
-	pid, file, actions, attr, argv, envp)
+	(pid_t * pid, const char *file, const posix_spawn_file_actions_t *file_actions,
+		const posix_spawnattr_t *attrp, char *const argv[], char *const envp[]),
+	pid, file, file_actions, attrp, argv, envp)
 PASS(int, system, fail(error), (const char *command), command)
 PASS(FILE *, popen, (errno = error, NULL), (const char *command, const char *modes), command, modes)
 
@@ -117,19 +117,18 @@ EXPORT int execveat(int fd, const char *path, char *const argv[], char *const en
 }
 
 /* An execl…() collects its words in its own frame, as libc's does. */
-#define EXECL(name, has_envp, call)                                           \
-	EXPORT int name(const char *path, const char *word, ...)              \
+#define EXECL(name, first, has_envp, call)                                    \
+	EXPORT int name(const char *first, const char *arg, ...)              \
 	{                                                                     \
 		va_list ap;                                                   \
 		size_t n = 1;                                                 \
-                                                                              \
-		va_start(ap, word);                                           \
-		for (const char *w = word; w; n++)                            \
+		va_start(ap, arg);                                            \
+		for (const char *w = arg; w; n++)                             \
 			w = va_arg(ap, const char *);                         \
 		va_end(ap);                                                   \
 		char **argv = alloca(n * sizeof(char *));                     \
-		va_start(ap, word);                                           \
-		argv[0] = (char *)(uintptr_t)word;                            \
+		va_start(ap, arg);                                            \
+		argv[0] = (char *)(uintptr_t)arg;                             \
 		for (size_t i = 1; i < n; i++)                                \
 			argv[i] = va_arg(ap, char *);                         \
 		char *const *envp = has_envp ? va_arg(ap, char *const *) : 0; \
@@ -137,6 +136,7 @@ EXPORT int execveat(int fd, const char *path, char *const argv[], char *const en
 		(void)envp;                                                   \
 		return call;                                                  \
 	}
-EXECL(execl, 0, execv(path, argv))
-EXECL(execlp, 0, execvp(path, argv))
-EXECL(execle, 1, rh_state.mode == RH_MODE_INERT ? next_execve(path, argv, envp) : fail(EACCES))
+EXECL(execl, path, 0, execv(path, argv))
+EXECL(execlp, file, 0, execvp(file, argv))
+EXECL(execle, path, 1,
+	rh_state.mode == RH_MODE_INERT ? next_execve(path, argv, envp) : fail(EACCES))

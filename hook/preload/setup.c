@@ -46,9 +46,8 @@ static char *keep(struct rh_state *state, const char *a, size_t a_size, const ch
 	if (a_size + b_size + 1 > left)
 		return NULL;
 	memcpy(at, a, a_size);
-	at[a_size] = '\0';
-	if (b)
-		(void)strcat(strcat(at, "/"), b);
+	at[a_size] = b ? '/' : '\0';
+	memcpy(at + a_size + 1, b ? b : "", b_size);
 	state->text_used += a_size + b_size + 1;
 	return at;
 }
@@ -57,7 +56,6 @@ static bool is_file(const char *path)
 {
 	struct statx stx;
 
-	/* stat(2)'s own name in glibc is younger than what may be asked for. */
 	return statx(AT_FDCWD, path, 0, STATX_TYPE, &stx) == 0 && !S_ISDIR(stx.stx_mode);
 }
 
@@ -100,12 +98,14 @@ static bool find_work(struct rh_state *state, const char *root, size_t root_size
 	char text[8192] = "", name[RH_GUARD_NAME];
 	const char *settings = keep(state, root, root_size, ".runner");
 	int fd = settings ? open(settings, O_RDONLY | O_CLOEXEC) : -1;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	char *folder = strstr(text, "\"workFolder\"");
+	char *folder = NULL;
+	ssize_t n = 0;
 
+	(void)!read(fd, text, sizeof(text) - 1);
 	(void)close(fd);
+	folder = strstr(text, "\"workFolder\"");
 	folder = folder ? strchr(folder + 12, '"') : NULL;
-	folder = folder ? folder + 1 : strcpy(text, "_work");
+	folder = folder ? folder + 1 : memcpy(text, "_work", 6);
 	for (n = (ssize_t)strcspn(folder, "\""); n > 1 && folder[n - 1] == '/'; n--)
 		;
 	folder[n] = '\0';
@@ -132,9 +132,12 @@ static bool set_environment(struct rh_state *state, const char *preload, const c
 		(rest[0] ? setenv("LD_PRELOAD", rest, 1) : unsetenv("LD_PRELOAD")) != 0)
 		return false;
 	if (path && path[0]) {
-		if (strlen(path) + strlen(stubs) + 2 > (size_t)(end - rest))
+		char *both = keep(state, path, strlen(path), stubs);
+
+		if (!both)
 			return false;
-		stubs = strcat(strcat(strcpy(rest, path), ":"), stubs);
+		both[strlen(path)] = ':';
+		stubs = both;
 	}
 	if (setenv("PATH", stubs, 1) != 0)
 		return false;
@@ -148,10 +151,7 @@ static bool set_environment(struct rh_state *state, const char *preload, const c
 static void announce(const char *path)
 {
 	const struct rh_wire_header header = {
-		.magic = RH_WIRE_MAGIC,
-		.version = RH_WIRE_VERSION,
-		.type = RH_WIRE_ANNOUNCE,
-	};
+		.magic = RH_WIRE_MAGIC, .version = RH_WIRE_VERSION, .type = RH_WIRE_ANNOUNCE};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 

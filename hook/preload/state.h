@@ -14,9 +14,7 @@
 #include "policy.h"
 
 #define RH_PAGE_SIZE_MAX 65536
-
-/* Strings of the settings; what needs more (a path has at most 4096 bytes) is refused. */
-#define RH_STATE_TEXT 49152
+#define RH_STATE_TEXT    49152 /* strings of the settings; what needs more is refused */
 
 enum rh_mode {
 	RH_MODE_INERT, /* not a Worker (or before the constructor): calls pass through */
