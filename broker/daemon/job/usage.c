@@ -195,7 +195,7 @@ static void count_deleted(
 /* Each file system once. */
 static void add_file_systems(const struct rh_usage_target *target, struct rh_usage *usage)
 {
-	dev_t seen[RH_USAGE_PATHS];
+	dev_t seen[RH_USAGE_PATHS] = {0};
 	int n = 0;
 
 	for (int i = 0; i < RH_USAGE_PATHS; i++) {

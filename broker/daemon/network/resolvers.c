@@ -109,7 +109,7 @@ static size_t read_file(const char *path, char *buf, size_t size)
 
 void rh_resolvers_read(struct rh_rules *rules)
 {
-	char text[FILE_MAX];
+	char text[FILE_MAX] = "";
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		rh_resolvers_parse(rules, text, read_file(files[i], text, sizeof(text)));

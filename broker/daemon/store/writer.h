@@ -12,7 +12,7 @@
 
 #define RH_WRITER_QUEUE_MAX 4096
 #define RH_WRITER_BYTES_MAX ((size_t)4 * 1024 * 1024)
-#define RH_WRITER_TABLES 5
+#define RH_WRITER_TABLES    5
 
 enum rh_write_kind {
 	RH_WRITE_ROW,

@@ -248,7 +248,8 @@ static const struct {
 	{"profiles: {a: {env: [secret]}}\n",
 		"x.yaml:1: profiles.a.env: must be a variable's name and its value"},
 	{"profiles: {a: {imag: x}}\n",
-		"x.yaml:1: profiles.a.imag: unknown key; known here: image, pull, pin, user, cpus, memory, "
+		"x.yaml:1: profiles.a.imag: unknown key; known here: image, pull, pin, user, cpus, "
+		"memory, "
 		"pids, nofile, shm, network, ulimits, runtime, apparmor, egress, dns, scrub, keep, "
 		"cap_add, env, warm, max, job_timeout, step_timeout, disk, files, output"},
 };

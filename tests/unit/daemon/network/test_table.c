@@ -75,7 +75,8 @@ static bool connects(pid_t from, const char *to, unsigned port)
 /* Between neighbours there is no refusal either. */
 static bool is_lost(pid_t from, const char *to, unsigned port)
 {
-	return !stage_runs("nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
+	return !stage_runs(
+		"nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
 		(int)from, to, port);
 }
 
