@@ -246,6 +246,9 @@ int rh_network_helper_main(void)
 		if (n >= 0)
 			when_idle(helper, n);
 	}
+	rh_close(helper->watch_fd);
+	rh_close(helper->flow_fd);
+	rh_table_deinit(&helper->table);
 	free(helper);
 	return EXIT_SUCCESS;
 }

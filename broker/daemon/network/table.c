@@ -29,6 +29,13 @@ static void free_entry(struct rh_table_port *entry)
 	free(entry);
 }
 
+void rh_table_deinit(struct rh_table *table)
+{
+	for (size_t i = 0; i < table->n_ports; i++)
+		free_entry(table->ports[i]);
+	table->n_ports = 0;
+}
+
 static struct rh_table_port *find(struct rh_table *table, const char *instance)
 {
 	for (size_t i = 0; i < table->n_ports; i++) {

@@ -32,6 +32,7 @@ struct rh_table {
 	pid_t own; /* the last nft's */
 };
 
+void rh_table_deinit(struct rh_table *table);
 /* Sets it all up, taking over the ports that files tell of, or changes what has changed. */
 int rh_table_configure(
 	struct rh_table *table, const struct rh_network_request *request, struct rh_err *err);

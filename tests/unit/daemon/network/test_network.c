@@ -249,12 +249,13 @@ static void tests(Suite *suite)
 
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], RH_NETWORK_HELPER_OPTION) == 0)
+		return rh_network_helper_main();
+
 	Suite *suite = suite_create("network");
 	SRunner *runner = NULL;
 	int n_failed = 0;
 
-	if (argc == 2 && strcmp(argv[1], RH_NETWORK_HELPER_OPTION) == 0)
-		return rh_network_helper_main();
 	tests(suite);
 	runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");

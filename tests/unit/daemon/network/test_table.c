@@ -30,10 +30,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	for (size_t i = 0; i < table->n_ports; i++) {
-		rh_port_free(table->ports[i]->port);
-		free(table->ports[i]);
-	}
+	rh_table_deinit(table);
 	free(table);
 	stage_teardown(&stage);
 }
@@ -192,10 +189,7 @@ START_TEST(the_next_helper_knows_them)
 	ck_assert_int_eq(configure(), 0);
 	ck_assert_int_eq(admit(ONE, one, "deny"), 0);
 	ck_assert_int_eq(admit(TWO, two, "deny"), 0);
-	for (size_t i = 0; i < table->n_ports; i++) {
-		rh_port_free(table->ports[i]->port);
-		free(table->ports[i]);
-	}
+	rh_table_deinit(table);
 	*table = (struct rh_table){0};
 	/* One has gone meanwhile, and has left its file; some are none. */
 	ck_assert(stage_runs("ip link delete vethtwo && mkdir %s/what", stage.dir));
