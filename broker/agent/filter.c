@@ -69,9 +69,9 @@ enum test {
 struct rule {
 	uint32_t native, compat;
 	enum test test;
-	uint8_t argument;
-	uint16_t error;
 	uint32_t value;
+	uint16_t error;
+	uint8_t argument;
 	bool namespaces; /* only where new namespaces are not granted */
 };
 
@@ -90,23 +90,23 @@ static const struct rule rules[] = {
 #endif
 	/* Its flags are in memory, which a filter cannot see; C libraries go on with clone. */
 	{435, 435, ALWAYS, 0, ENOSYS, 0, true},
-	{SYS_clone, 120, ANY_BIT, 0, EPERM, NEW_NAMESPACES_CLONE, true},
-	{SYS_unshare, PICK(310, 337), ANY_BIT, 0, EPERM, NEW_NAMESPACES, true},
+	{SYS_clone, 120, ANY_BIT, NEW_NAMESPACES_CLONE, EPERM, 0, true},
+	{SYS_unshare, PICK(310, 337), ANY_BIT, NEW_NAMESPACES, EPERM, 0, true},
 	{SYS_socket, PICK(359, 281), FAMILY, 0, EAFNOSUPPORT, 0, false},
 	{SYS_socketpair, PICK(360, 288), FAMILY, 0, EAFNOSUPPORT, 0, false},
 	/* Its arguments are in memory; C libraries of the last ten years do without. */
-	{NONE, 102, EQUAL, 0, ENOSYS, 1, false},
+	{NONE, 102, EQUAL, 1, ENOSYS, 0, false},
 	{SYS_prlimit64, PICK(340, 369), AGENT, 0, EPERM, 0, false},
 	{SYS_sched_setaffinity, 241, AGENT, 0, EPERM, 0, false},
 	{SYS_sched_setscheduler, 156, AGENT, 0, EPERM, 0, false},
 	{SYS_sched_setparam, 154, AGENT, 0, EPERM, 0, false},
 	{SYS_sched_setattr, PICK(351, 380), AGENT, 0, EPERM, 0, false},
-	{SYS_setpriority, 97, AGENT, 1, EPERM, 0, false},
-	{SYS_setpriority, 97, EQUAL, 0, EPERM, PRIO_USER, false},
-	{SYS_ioprio_set, PICK(289, 314), AGENT, 1, EPERM, 0, false},
-	{SYS_ioprio_set, PICK(289, 314), EQUAL, 0, EPERM, 3, false}, /* IOPRIO_WHO_USER */
-	{SYS_fcntl, 55, EQUAL, 1, EINVAL, F_SETLEASE, false},
-	{NONE, 221, EQUAL, 1, EINVAL, F_SETLEASE, false}, /* fcntl64 */
+	{SYS_setpriority, 97, AGENT, 0, EPERM, 1, false},
+	{SYS_setpriority, 97, EQUAL, PRIO_USER, EPERM, 0, false},
+	{SYS_ioprio_set, PICK(289, 314), AGENT, 0, EPERM, 1, false},
+	{SYS_ioprio_set, PICK(289, 314), EQUAL, 3, EPERM, 0, false}, /* IOPRIO_WHO_USER */
+	{SYS_fcntl, 55, EQUAL, F_SETLEASE, EINVAL, 1, false},
+	{NONE, 221, EQUAL, F_SETLEASE, EINVAL, 1, false}, /* fcntl64 */
 };
 
 /* 0 is unspecified, which the kernel refuses by itself. */

@@ -176,6 +176,7 @@ struct rh_containers {
 	struct rh_config *config;
 	struct rh_log *log;
 	char *parent_dir; /* of the containers' directories */
+	struct rh_engine_info info;
 	unsigned n_refs; /* itself, each container */
 	unsigned n_handles; /* open libuv handles and requests, of containers too */
 
@@ -200,7 +201,6 @@ struct rh_containers {
 	bool list_in_flight;
 	int64_t next_list_ms;
 	bool network_ok; /* the isolated network is there and is isolated */
-	struct rh_engine_info info;
 	bool info_known;
 	bool filling;
 	bool draining;

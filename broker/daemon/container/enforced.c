@@ -227,7 +227,7 @@ static void read_ipv6(pid_t pid, char *text, struct rh_enforced *enforced)
 		struct in6_addr address = {0};
 		char shown[48];
 
-		for (int i = 0; i < 16; i++) {
+		for (size_t i = 0; i < 16; i++) {
 			char digits[3] = {line[2 * i], line[2 * i + 1], '\0'};
 
 			address.s6_addr[i] = (uint8_t)strtoul(digits, NULL, 16);

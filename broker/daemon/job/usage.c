@@ -182,12 +182,14 @@ static void count_deleted(
 	_cleanup_(rh_freep) struct deleted *deleted = calloc(1, sizeof(*deleted));
 	char path[PATH_MAX + 32];
 	FILE *procs = NULL;
-	int pid = 0;
+	_cleanup_(rh_freep) char *line = NULL;
+	size_t size = 0;
 
 	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", cgroups->paths[RH_CONTROLLER_PIDS]);
 	procs = fopen(path, "re");
-	while (deleted && procs && rh_now_ms() < deadline_ms && fscanf(procs, "%d", &pid) == 1)
-		count_descriptors((pid_t)pid, deleted, deadline_ms, bytes, files);
+	while (deleted && procs && rh_now_ms() < deadline_ms && getline(&line, &size, procs) > 0)
+		count_descriptors(
+			(pid_t)strtol(line, NULL, 10), deleted, deadline_ms, bytes, files);
 	if (procs)
 		(void)fclose(procs);
 }
