@@ -28,6 +28,7 @@ struct rh_job_watch {
 	bool looked; /* @last is valid */
 	struct rh_usage last;
 	struct rh_usage measured; /* when its disk was last measured */
+	uint64_t grown_bytes, grown_files; /* of its file systems, by anybody, since then */
 	int64_t measured_ms;
 	int64_t pause_ms; /* until it may be measured again */
 	uint64_t output_base; /* what its Worker had read at the lease */

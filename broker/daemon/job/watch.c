@@ -31,11 +31,11 @@
  * seconds at the limit, in which so many were refused, with no longer pause between.
  */
 #define PIDS_FULL_MAX    3
-#define PIDS_REFUSED_MAX 16
-#define PIDS_QUIET_MAX   3
+#define PIDS_REFUSED_MAX 8
+#define PIDS_QUIET_MAX   10
 
-/* What masks a job's growth is others' shrinking; so it is measured now and then in any case. */
-#define MEASURE_EVERY_MS INT64_C(120000)
+/* What others free in the same second hides a job's growth; so it is measured now and then. */
+#define MEASURE_EVERY_MS INT64_C(30000)
 /* Walking may take a twentieth of a processor's time. */
 #define MEASURE_PAUSE 20
 
@@ -114,7 +114,13 @@ static void judge_disk(struct rh_job *job, const struct rh_usage *usage)
 	const struct rh_profile *profile = job->profile;
 	struct rh_job_watch *watch = &job->watch;
 
+	/* Each second's growth counts, whoever shrinks later. */
+	if (watch->looked && usage->fs_bytes > watch->last.fs_bytes)
+		watch->grown_bytes += usage->fs_bytes - watch->last.fs_bytes;
+	if (watch->looked && usage->fs_files > watch->last.fs_files)
+		watch->grown_files += usage->fs_files - watch->last.fs_files;
 	if (usage->measured) {
+		watch->grown_bytes = watch->grown_files = 0;
 		watch->measured_ms = rh_now_ms();
 		watch->pause_ms = (int64_t)usage->measure_ms * MEASURE_PAUSE;
 		watch->measured = *usage;
@@ -202,16 +208,12 @@ static void on_work_done(uv_work_t *work, int status)
 static bool wants_measure(const struct rh_job *job)
 {
 	const struct rh_job_watch *watch = &job->watch;
-	const struct rh_usage *then = &watch->measured, *now = &watch->last;
 	int64_t age_ms = rh_now_ms() - watch->measured_ms;
-	uint64_t bytes = then->disk_bytes, files = then->disk_files;
+	uint64_t bytes = watch->measured.disk_bytes + watch->grown_bytes;
+	uint64_t files = watch->measured.disk_files + watch->grown_files;
 
 	if (!watch->looked || job->all->measuring || age_ms < watch->pause_ms)
 		return false;
-	if (now->fs_bytes > then->fs_bytes)
-		bytes += now->fs_bytes - then->fs_bytes;
-	if (now->fs_files > then->fs_files)
-		files += now->fs_files - then->fs_files;
 	return (job->profile->disk_bytes > 0 && bytes > job->profile->disk_bytes) ||
 		(job->profile->disk_files > 0 && files > job->profile->disk_files) ||
 		age_ms > MEASURE_EVERY_MS;
