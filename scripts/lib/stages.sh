@@ -7,7 +7,7 @@
 # exit status; what it counts beyond itself it hands to `counted PASSED FAILED`.
 
 # shellcheck disable=SC2034 # read by scripts/test
-STAGES_QUICK=(style shell python release unit)
+STAGES_QUICK=(style model shell python release unit)
 # shellcheck disable=SC2034
 STAGES_LONG=(clang tidy cppcheck sanitize valgrind integration acceptance hostile faults bench)
 
@@ -53,6 +53,13 @@ stage_style() {
 }
 
 # Attacks have variables that the harness sets, and text that a workflow's shell expands.
+# Every attack has its row, and every row its attack.
+stage_model() {
+    local model=$RH_TOP/docs/threat-model.md
+    diff <("$RH_TOP/tests/hostile/run" --list | awk '{ print $1 }' | sort) \
+        <(sed -nE 's/^\|.*\| `([a-z]+\/[a-z0-9-]+)` \|$/\1/p' "$model" | sort)
+}
+
 stage_shell() {
     shell_files | xargs shellcheck -x
     repo_files 'tests/hostile/*/*' | xargs shellcheck -x -e SC2154,SC2016,SC2034
