@@ -56,7 +56,10 @@ def tell(s, kind, body=b"", fds=(), version=VERSION):
 
 def hear(s):
     """(kind, version, body); kind is None at the end."""
-    data = s.recv(8192)
+    try:
+        data = s.recv(8192)
+    except ConnectionResetError:
+        data = s.recv(8192)  # told once, of a peer that left something unread
     if not data:
         return None, None, b""
     return HEAD.unpack(data[:16])[2], HEAD.unpack(data[:16])[1], data[16:]
@@ -108,7 +111,7 @@ class Runner:
              json.dumps(arguments)], stdout=subprocess.PIPE, text=True, cwd=self.root,
             env={"PATH": os.environ["PATH"], "PYTHONHOME": sys.base_prefix, "PYTHONPATH": HERE,
                  "PYTHONDONTWRITEBYTECODE": "1", "RH_ROOT": self.root, "RH_RUN": os.path.join(instance.dir, "run"),
-                 "RH_LIBEXEC": instance.env["RUNNERHUB_LIBEXEC"]}, **more)
+                 "RH_PYTHON": os.path.realpath(sys.executable), "RH_LIBEXEC": instance.env["RUNNERHUB_LIBEXEC"]}, **more)
 
     def result(self, *arguments):
         process = self.worker(*arguments)

@@ -76,12 +76,18 @@ def whole_job(version):
 def begun_job():
     """A job whose Worker does nothing, while a child that nobody waits for offers a step and hangs."""
     child(hook, JOB_STARTED)
-    if os.fork() == 0:
-        with dial(RUN) as s:
-            offer(s, "touch ran-orphan")
-            time.sleep(5)
-        os._exit(0)
-    time.sleep(60)
+    # A program of its own, as all that Workers start are: a fork would count as a Worker that lives.
+    with subprocess.Popen([os.environ["RH_PYTHON"], os.path.join(os.path.dirname(__file__), "client.py"), "raw_worker",
+                           "held_step", "[]"]):
+        time.sleep(60)
+
+
+def held_step():
+    """A step that is offered and never begun."""
+    with dial(RUN) as s:
+        channel = offer(s, "touch ran-orphan")
+        time.sleep(5)
+        return len(channel)
 
 
 def refused(version):

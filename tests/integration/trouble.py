@@ -31,8 +31,6 @@ profiles:
     warm: 0
 """
 
-NETWORK = "runnerhub"
-
 
 def flow(*steps):
     return json.dumps({"name": "trouble", "jobs": {"job": {"runs-on": "self-hosted", "steps": list(steps)}}})
@@ -98,23 +96,23 @@ class Leftovers:
         status = self.hub.cli("status")
         known = [c for c in self.hub.cli("containers") if c["state"] not in ("stopping", "failed")]
         yield from (f"job {j['id']} is {j['phase']}" for j in status["jobs"])
-        yield from self.containers({c["engineId"] for c in known})
+        yield from self.containers({c["engineId"] for c in known}, status["network"]["name"])
         yield from self.files({c["instance"] for c in known})
         yield from self.work_directories(status)
         yield from self.mounts()
         yield from self.processes(status["broker"]["pid"])
 
-    def containers(self, known):
+    def containers(self, known, network):
         label = f"label=runnerhub.hub={self.hub.dir}/state"
         for container in set(docker("ps", "-aq", "--no-trunc", "--filter", label)) - known:
             yield f"container {container[:12]}"
         # The network is every instance's, and others remove theirs just now: what is seen twice stays.
-        attached = docker("network", "inspect", NETWORK, "--format", "{{range $id, $c := .Containers}}{{println $id}}{{end}}")
+        attached = docker("network", "inspect", network, "--format", "{{range $id, $c := .Containers}}{{println $id}}{{end}}")
         ghosts = set(filter(None, attached)) - set(docker("ps", "-aq", "--no-trunc"))
         if ghosts and self.ghosts is None:
-            yield f"network {NETWORK} is to be looked at once more"
+            yield f"network {network} is to be looked at once more"
         for container in ghosts & (self.ghosts or set()):
-            yield f"container {container[:12]} is still in network {NETWORK}"
+            yield f"container {container[:12]} is still in network {network}"
         self.ghosts = ghosts
 
     def files(self, instances):
