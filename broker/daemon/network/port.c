@@ -229,8 +229,8 @@ static void expect_link_local(struct rh_rules_port *port)
 static int find(int fd, int inside_fd, struct rh_rules_port *port, uint32_t bridge)
 {
 	struct links links;
-	struct link inside;
-	struct link outside;
+	struct link inside = {0};
+	struct link outside = {0};
 	int r = list_links(inside_fd, 0, &links);
 
 	if (r == 0)
