@@ -92,7 +92,8 @@ int rh_workspace_fill(const struct rh_run_options *options, const struct rh_run_
 
 static int run_tar(const char *source_dir, const char *top, const char *archive)
 {
-	_cleanup_(rh_freep) char *rename = rh_fmt("--transform=s,^\\.,%s,", top);
+	/* Names, but not what links say. */
+	_cleanup_(rh_freep) char *rename = rh_fmt("--transform=s,^\\.,%s,S", top);
 	int status = 0;
 	pid_t pid = fork();
 
