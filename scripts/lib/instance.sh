@@ -67,12 +67,16 @@ instance_network_name() {
 
 # instance_network DIR: removes it, and its rules
 instance_network() {
-    local name family
+    local name family id
     name=$(instance_network_name "$1")
     for family in bridge inet; do
         nft delete table "$family" "$name" 2>/dev/null || : # there is none
     done
-    engine_api DELETE "/networks/$name" >/dev/null 2>&1 || : # likewise
+    # {"name":["…"]}; by id, since the engine may have two of one name
+    for id in $(engine_api GET "/networks?filters=%7B%22name%22%3A%5B%22$name%22%5D%7D" |
+        grep -oE '"Id":"[0-9a-f]{64}"' | cut -d '"' -f 4); do
+        engine_api DELETE "/networks/$id" >/dev/null 2>&1 || : # somebody is on it still
+    done
 }
 
 instance_config() {

@@ -201,6 +201,7 @@ struct rh_containers {
 	bool list_in_flight;
 	int64_t next_list_ms;
 	bool network_ok; /* the isolated network is there and is isolated */
+	bool network_in_flight; /* it is being asked for, and perhaps made */
 	bool info_known;
 	bool filling;
 	bool draining;

@@ -94,6 +94,7 @@ static void on_network(
 {
 	struct rh_containers *all = arg;
 
+	all->network_in_flight = false;
 	if (r < 0)
 		network_failed(all, r, err);
 	else if (all->options.network && !all->closing)
@@ -116,11 +117,15 @@ void rh_containers_check_network(struct rh_containers *all)
 
 	for (size_t i = 0; i < config->n_profiles; i++)
 		wanted = wanted || is_isolated(&config->profiles[i]);
-	if (!wanted)
+	/* Twice at once, the engine may make two of one name. */
+	if (!wanted || all->network_in_flight)
 		return;
+	all->network_in_flight = true;
 	all->n_refs++;
-	if (rh_engine_network(all->options.engine, &spec, on_network, all) < 0)
+	if (rh_engine_network(all->options.engine, &spec, on_network, all) < 0) {
+		all->network_in_flight = false;
 		rh_containers_unref(all);
+	}
 }
 
 void rh_containers_on_network_state(struct rh_containers *all)
