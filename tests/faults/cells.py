@@ -49,6 +49,8 @@ class Cell:
             return "green"
         if self.expected == "gone":
             return "gone"
+        if self.expected != "red":
+            raise Wrong("red: " + done.stdout[-3000:])
         for word in ("runnerhub: ", *self.words) if self.words else ():
             if word not in done.stdout + done.stderr:
                 raise Wrong(f"red, and its log does not say {word}: {done.stdout[-1500:]}")

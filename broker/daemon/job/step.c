@@ -99,7 +99,8 @@ static void step_link(struct rh_job_step *step)
 	job->steps = step;
 }
 
-/* The job that may run this step, or NULL with @err: nothing ran. */
+/* The job that may run this step; or NULL: nothing ran, for @err, or to be tried again if it is
+ * empty. */
 static struct rh_job *job_of_step(struct rh_jobs *jobs, struct rh_peer *peer, struct rh_err *err)
 {
 	pid_t parent = rh_identity_parent(rh_peer_fd(peer));
@@ -125,9 +126,10 @@ static struct rh_job *job_of_step(struct rh_jobs *jobs, struct rh_peer *peer, st
 	else if (job->phase >= RH_JOB_PHASE_ENDING)
 		(void)rh_err_set(
 			err, -EPERM, "the step is refused: the job has been completed already");
-	else
+	else if (job->phase < RH_JOB_PHASE_RUNNING)
 		(void)rh_err_set(
 			err, -EPERM, "the step is refused: the job's container is not ready");
+	/* Else it runs, and its container has not yet told this broker so. */
 	return NULL;
 }
 
@@ -240,6 +242,10 @@ void rh_job_on_step(struct rh_jobs *jobs, struct rh_peer *peer, struct rh_wire_m
 	struct rh_job *job = job_of_step(jobs, peer, &err);
 	struct rh_job_step *step = job ? begin_step(job, peer, msg, &err) : NULL;
 
+	if (!step && !err.text[0]) {
+		rh_peer_close(peer); /* adoption is under way: not run, and soon offered again */
+		return;
+	}
 	if (!step) {
 		rh_log_warning(jobs->options.log, "step refused",
 			RH_STR("job", job ? job->id_text : ""), RH_STR("why", err.text));
