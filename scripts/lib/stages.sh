@@ -54,6 +54,7 @@ stage_style() {
 
 # Attacks have variables that the harness sets, and text that a workflow's shell expands.
 # Every attack has its row, and every row its attack.
+# shellcheck disable=SC2016 # backticks of the table
 stage_model() {
     local model=$RH_TOP/docs/threat-model.md
     diff <("$RH_TOP/tests/hostile/run" --list | awk '{ print $1 }' | sort) \

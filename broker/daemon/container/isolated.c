@@ -171,7 +171,7 @@ void rh_container_admit(struct rh_container *container,
 		return;
 	container->admitted = then;
 	(void)rh_container_ref(container);
-	if (is_isolated(container->profile) && all->options.network)
+	if (is_isolated(container->profile) && all->options.network && !rh_weakened("network"))
 		r = rh_network_admit(all->options.network, container->instance_text,
 			container->link.pid, container->profile->egress, on_admitted, container);
 	else
