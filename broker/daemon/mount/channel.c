@@ -179,10 +179,14 @@ static void arm(struct rh_mount_channel *channel)
 	(void)uv_timer_start(&channel->timer, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
 }
 
-/* The zygote is dead and nobody has noticed yet: the next one will be given the request. */
+/*
+ * The zygote is dead and nobody has noticed yet: the next one will be given the request. A socket
+ * whose peer left something unread says so by ECONNRESET, once, before it says EPIPE.
+ */
 static bool is_awaited(const struct rh_mount_channel *channel, int r)
 {
-	return r == -EPIPE && !channel->mounter->zygote_dead && channel->mounter->program;
+	return (r == -EPIPE || r == -ECONNRESET) && !channel->mounter->zygote_dead &&
+		channel->mounter->program;
 }
 
 /* Gives the helper its next request. */

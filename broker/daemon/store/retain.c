@@ -33,6 +33,9 @@ enum {
 	N_STMTS,
 };
 
+static const char loose_events[] = RH_SQL_DELETE_LOOSE_EVENTS;
+static const char loose_containers[] = RH_SQL_DELETE_LOOSE_CONTAINERS;
+
 static const char *const sqls[N_STMTS] = {
 	[COUNT_ENDED] = RH_SQL_COUNT_ENDED,
 	[OLDEST_JOBS] = RH_SQL_OLDEST_JOBS,
@@ -41,9 +44,9 @@ static const char *const sqls[N_STMTS] = {
 	[DELETE_CONTAINERS] = RH_SQL_DELETE_CONTAINERS,
 	[DELETE_ISOLATION] = RH_SQL_DELETE_ISOLATION,
 	[DELETE_JOB] = RH_SQL_DELETE_JOB,
-	[DELETE_LOOSE_EVENTS] = RH_SQL_DELETE_LOOSE_EVENTS,
+	[DELETE_LOOSE_EVENTS] = loose_events,
 	[COUNT_REMOVED] = RH_SQL_COUNT_REMOVED,
-	[DELETE_LOOSE_CONTAINERS] = RH_SQL_DELETE_LOOSE_CONTAINERS,
+	[DELETE_LOOSE_CONTAINERS] = loose_containers,
 };
 
 struct rh_retainer {

@@ -131,10 +131,12 @@ START_TEST(test_errors)
 		{"chunk", -ECONNRESET},
 	};
 	struct docker_fixture f = {0};
-	struct rh_engine_stats stats = {0};
+	struct rh_engine_stats before = {0}, stats = {0};
 
 	docker_start(&f, routes);
 	RUN_UNTIL(&f, f.n_up == 1);
+	/* A slow machine may have missed the deadline of its version once. */
+	rh_engine_stats(f.engine, &before);
 	CALL(&f, rh_engine_create(f.engine, &spec, docker_on_text, &f));
 	ck_assert_int_eq(f.r, -ENOENT);
 	ck_assert_str_eq(f.err.text,
@@ -149,8 +151,8 @@ START_TEST(test_errors)
 	ck_assert_int_eq(rh_engine_remove(f.engine, "", docker_on_done, &f), -EINVAL);
 	rh_engine_stats(f.engine, &stats);
 	ck_assert_uint_eq(stats.n_in_flight, 0);
-	ck_assert_uint_eq(stats.n_requests, 10);
-	ck_assert_uint_eq(stats.n_failed, 10);
+	ck_assert_uint_eq(stats.n_requests - before.n_requests, 10);
+	ck_assert_uint_eq(stats.n_failed - before.n_failed, 10);
 	docker_stop(&f);
 }
 END_TEST
