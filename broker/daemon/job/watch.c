@@ -124,9 +124,6 @@ static void judge_disk(struct rh_job *job, const struct rh_usage *usage)
 		watch->measured_ms = rh_now_ms();
 		watch->pause_ms = (int64_t)usage->measure_ms * MEASURE_PAUSE;
 		watch->measured = *usage;
-	} else if (!watch->looked) {
-		watch->measured_ms = rh_now_ms();
-		watch->measured = *usage;
 	}
 	if (rh_weakened("watch-disk") || !usage->measured)
 		return;
@@ -204,7 +201,10 @@ static void on_work_done(uv_work_t *work, int status)
 	rh_job_maybe_free(job);
 }
 
-/* Whether the job could have passed a limit since it was last measured. */
+/*
+ * Whether the job could have passed a limit since it was last measured. What it wrote before its
+ * first look is no growth that was seen, so the first one measures.
+ */
 static bool wants_measure(const struct rh_job *job)
 {
 	const struct rh_job_watch *watch = &job->watch;
@@ -212,11 +212,11 @@ static bool wants_measure(const struct rh_job *job)
 	uint64_t bytes = watch->measured.disk_bytes + watch->grown_bytes;
 	uint64_t files = watch->measured.disk_files + watch->grown_files;
 
-	if (!watch->looked || job->all->measuring || age_ms < watch->pause_ms)
+	if (job->all->measuring || age_ms < watch->pause_ms)
 		return false;
 	return (job->profile->disk_bytes > 0 && bytes > job->profile->disk_bytes) ||
 		(job->profile->disk_files > 0 && files > job->profile->disk_files) ||
-		age_ms > MEASURE_EVERY_MS;
+		watch->measured_ms == 0 || age_ms > MEASURE_EVERY_MS;
 }
 
 static int fill_target(struct rh_job *job, struct rh_usage_target *target)
