@@ -29,10 +29,8 @@ def script_of(directory):
 
 
 def prepare(directory):
-    """The Worker lays out workspace and script before it starts anything."""
+    """The Worker lays out the workspace before it starts anything."""
     os.makedirs(os.path.join(directory, "_work/bench/bench"), exist_ok=True)
-    with open(script_of(directory), "w", encoding="utf-8") as file:
-        file.write(":\n")
 
 
 def worker(directory, *words, **options):
