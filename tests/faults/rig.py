@@ -34,7 +34,7 @@ profiles:
 """
 
 # The step that is caught in the act: it talks until it is told to go on, and ends with a word.
-TALK = "echo begun; n=0; while [ ! -e go ]; do n=$((n+1)); echo tick $n; sleep 0.05; done; echo talked"
+TALK = "touch left; echo begun; n=0; while [ ! -e go ]; do n=$((n+1)); echo tick $n; sleep 0.05; done; echo talked"
 LAST = "echo the last step has run"
 
 
