@@ -52,7 +52,6 @@ stage_style() {
     return "$bad"
 }
 
-# Attacks have variables that the harness sets, and text that a workflow's shell expands.
 # Every attack has its row, and every row its attack.
 # shellcheck disable=SC2016 # backticks of the table
 stage_model() {
@@ -61,6 +60,7 @@ stage_model() {
         <(sed -nE 's/^\|.*\| `([a-z]+\/[a-z0-9-]+)` \|$/\1/p' "$model" | sort)
 }
 
+# Attacks have variables that the harness sets, and text that a workflow's shell expands.
 stage_shell() {
     shell_files | xargs shellcheck -x
     repo_files 'tests/hostile/*/*' | xargs shellcheck -x -e SC2154,SC2016,SC2034

@@ -32,7 +32,7 @@ def docker_exec(runner, o):
 
 def stream(runner, o):
     tick("1 GiB through a step's stdout and through a plain pipe")
-    r = measure(runner, "stream", 3 if o.quick else 7, 1 << 30)
+    r = measure(runner, "stream", 2 if o.quick else 7, 1 << 30)
     return {"stdout_mib_per_s": (1 << 30) / r["relay"] / 1.048576, "stdout_vs_pipe": r["plain"] / r["relay"]}
 
 
@@ -43,7 +43,7 @@ def job_start(runner, cold_runner, o):
     spec = None
     warm, cold, announced, raw = [], [], [], []
     use_profile(cold_runner, "cold")
-    for i in range(12 if o.quick else 100):
+    for i in range(8 if o.quick else 100):
         wait_warm("bench", 2)
         if spec is None:
             name = next(c for c in runnerhub("containers") if c["state"] == "warm")["engineId"]
@@ -81,7 +81,7 @@ def run_rate(workers, rounds, how):
 
 def rate64(runners, o):
     tick(f"{len(runners)} runners stepping at once, on the host and relayed")
-    rounds = 10 if o.quick else 40
+    rounds = 6 if o.quick else 40
     plain, relay = [], []
     workers = [worker(r, "rate", rounds, script_of(r), stdin=subprocess.PIPE) for r in runners]
     for w in workers:

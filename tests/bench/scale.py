@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("runner")
     o = parser.parse_args()
-    rounds = 15 if o.quick else 100
+    rounds = 10 if o.quick else 100
 
     tick(f"filling the store with {JOBS} jobs")
     fill_store()
@@ -101,7 +101,7 @@ def main():
     tick("memory and idle CPU with 50 warm containers and 10 000 jobs in the store")
     set_warm(50)
     runnerhub("jobs", "--limit", "1000")
-    seconds = 4 if o.quick else 30
+    seconds = 3 if o.quick else 30
     time.sleep(1)
     before = broker_cpu_ticks()
     time.sleep(seconds)

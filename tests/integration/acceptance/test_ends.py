@@ -18,6 +18,7 @@ echo "survived=1"
 """
 SIGNALS = flow(run("stubborn", STUBBORN),
                run("never", "true"),
+               # grep -c prints 0 and fails where there is none, which is what is hoped for.
                run("always", "ps -eo args | grep -c '[s]leep 97' || true", **{"if": "always()"}))
 TIMEOUT = flow(run("late", "sleep 98 & sleep 98", **{"timeout-minutes": 0.05, "continue-on-error": True}),
                run("left", "sleep 0.2; ps -eo args"),
