@@ -22,7 +22,7 @@ enum rh_mode {
 	RH_MODE_CLOSED, /* a Worker, but the settings are unusable: every exec is refused */
 };
 
-/* The next definitions behind ours; NULL where there is none. By hand: it would be a name a line. */
+/* The next definitions behind ours; NULL where there is none. By hand: else a name a line. */
 /* clang-format off */
 #define RH_ORIGINALS(X)                                                                          \
 	X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) \
