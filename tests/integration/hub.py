@@ -10,6 +10,8 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WITH_RUNNERHUB = os.path.join(TOP, "scripts/with-runnerhub")
+# The engine's socket; where none is served in the usual place, scripts/test starts an engine of its own.
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 
 # What CMD of with-runnerhub is here: it hands out its environment and waits to be told to end.
 HOLDER = "import json, os, sys; print(json.dumps(dict(os.environ)), flush=True); sys.stdin.read()"

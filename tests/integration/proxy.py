@@ -8,7 +8,8 @@ import socket
 import tempfile
 import threading
 
-ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+import hub
+
 ERROR = b'{"message":"the engine is having a bad day"}'
 
 
@@ -16,7 +17,7 @@ class Proxy:
     """mode: "pass"; "absent" (no socket at all), "hang" (it takes questions and says nothing), "error"
     (status 500), "half" (an answer that ends in its middle). A new mode cuts the open connections."""
 
-    def __init__(self, target=ENGINE):
+    def __init__(self, target=hub.ENGINE):
         self.target, self.mode, self.live = target, "absent", set()
         self.lock, self.listener = threading.Lock(), None
         self.place = tempfile.mkdtemp(prefix="rh-engine-")

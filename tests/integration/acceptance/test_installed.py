@@ -15,6 +15,8 @@ libexec_dir: {0}/lib/runnerhub
 runners_dir: {0}/etc/runners.d
 runtime_dir: {0}/run
 state_dir: {0}/state
+docker:
+  socket: {2}
 network:
   name: {1}
 default_profile: debian
@@ -34,7 +36,7 @@ class Installed(unittest.TestCase):
             os.mkdir(os.path.join(self.prefix, name))
         self.config = self.prefix + "/etc/runnerhub.yaml"
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(self.prefix, f"rhi{os.getpid()}"))
+            f.write(CONFIG.format(self.prefix, f"rhi{os.getpid()}", hub.ENGINE))
         self.places = ["--prefix", self.prefix, "--config-dir", self.prefix + "/etc", "--unit-dir",
                        self.prefix + "/units"]
         self.must(hub.TOP + "/scripts/install", "--build", hub.build_dir(), *self.places)
@@ -54,6 +56,10 @@ class Installed(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{line}: {done.stdout}{done.stderr}")
         return done
 
+    def said(self):
+        with open(self.prefix + "/log", encoding="utf-8") as f:
+            return f.read()
+
     def runnerhub(self, *line):
         return subprocess.run([self.prefix + "/bin/runnerhub", "--socket", self.prefix + "/run/control.sock", *line],
                               capture_output=True, text=True, check=False, timeout=120)
@@ -61,7 +67,7 @@ class Installed(unittest.TestCase):
     def test_attacks_get_nowhere(self):
         hub.wait_until(lambda: self.runnerhub("status").returncode == 0, 20, "the broker is up")
         done = self.runnerhub("doctor", "--attack", "--config", self.config, "--match", "deputy/summary-*", "--json")
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.returncode, 0, done.stderr + self.said())
         self.assertEqual({a["name"]: a["outcome"] for a in json.loads(done.stdout)},
                          {"deputy/summary-read": "nowhere", "deputy/summary-write": "nowhere"})
         self.assertIn("2 attacks tried: 2 got nowhere", done.stderr)
