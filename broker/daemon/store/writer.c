@@ -123,21 +123,21 @@ static int write_all(struct rh_writer *writer)
 	return rh_trace(r);
 }
 
-/* Takes the callers out of the work and tells them: their own result, or @r for all. */
-static void answer_all(struct rh_writer *writer, int r)
+/*
+ * Takes the callers out of the work, with their own result, or @r for all. They are told with
+ * rh_lane_answer(), after all else: who has been told finds the store's health as it then is.
+ */
+static void take_calls(struct rh_writer *writer, int r, struct rh_list *calls)
 {
-	struct rh_list calls;
-
-	rh_list_init(&calls);
+	rh_list_init(calls);
 	rh_list_for_each (node, &writer->work) {
 		struct rh_write *write = write_of(node);
 
 		if (!write->item.call)
 			continue;
 		write->item.call->r = r < 0 ? r : write->r;
-		rh_list_append(&calls, &rh_steal(&write->item.call)->node);
+		rh_list_append(calls, &rh_steal(&write->item.call)->node);
 	}
-	rh_lane_answer(&writer->lane, &calls);
 }
 
 /* Frees up to @n_max of the oldest work. */
@@ -160,6 +160,7 @@ static void finish(struct rh_writer *writer)
 {
 	uint64_t n_written = 0;
 	uint64_t n_failed = 0;
+	struct rh_list calls;
 
 	rh_list_for_each (node, &writer->work) {
 		n_written += write_of(node)->r == 0;
@@ -167,13 +168,14 @@ static void finish(struct rh_writer *writer)
 	}
 	atomic_fetch_add(&writer->n_written, n_written);
 	atomic_fetch_add(&writer->n_failed, n_failed);
-	answer_all(writer, 0);
+	take_calls(writer, 0, &calls);
 	forget(writer, SIZE_MAX);
 	if (writer->failing) {
 		writer->failing = false;
 		atomic_store(&writer->last_error, 0);
 		(void)uv_async_send(writer->lane.async); /* the loop says that it is over */
 	}
+	rh_lane_answer(&writer->lane, &calls);
 }
 
 /* The callers are told; the rows stay, within half of the queue's bound. */
@@ -182,8 +184,9 @@ static void keep_failed(struct rh_writer *writer, int r)
 	size_t n = 0;
 	size_t size = 0;
 	size_t n_over = 0;
+	struct rh_list calls;
 
-	answer_all(writer, r);
+	take_calls(writer, r, &calls);
 	rh_list_for_each (node, &writer->work) {
 		n++;
 		size += write_of(node)->item.size;
@@ -199,6 +202,7 @@ static void keep_failed(struct rh_writer *writer, int r)
 	writer->failing = true;
 	atomic_store(&writer->last_error, r);
 	(void)uv_async_send(writer->lane.async); /* the loop says so */
+	rh_lane_answer(&writer->lane, &calls);
 }
 
 static void pause_ms(int ms)
@@ -277,6 +281,7 @@ static void retain_some(struct rh_writer *writer)
 static void *run(void *arg)
 {
 	struct rh_writer *writer = arg;
+	struct rh_list calls;
 
 	for (;;) {
 		int timeout_ms = writer->retain.active ? 0 : writer->failing ? RETRY_MS : -1;
@@ -296,7 +301,8 @@ static void *run(void *arg)
 	}
 	/* What is still there could not be written in time. */
 	(void)rh_lane_take(&writer->lane, &writer->work, SIZE_MAX, 0);
-	answer_all(writer, -ECANCELED);
+	take_calls(writer, -ECANCELED, &calls);
+	rh_lane_answer(&writer->lane, &calls);
 	rh_writer_deinit(writer);
 	rh_lane_exit(&writer->lane);
 	return NULL;
