@@ -61,7 +61,7 @@ static void on_adopted(void *arg, int r)
 	rh_notify("READY=1\nSTATUS=serving");
 }
 
-static int make_dir(const char *path, mode_t mode, struct rh_err *err)
+int rh_broker_make_dir(const char *path, mode_t mode, struct rh_err *err)
 {
 	struct stat st;
 
@@ -114,11 +114,13 @@ static void init_handles(struct rh_broker *broker)
 	(void)uv_signal_init(&broker->loop, &broker->on_hup);
 	(void)uv_timer_init(&broker->loop, &broker->drain_timer);
 	(void)uv_timer_init(&broker->loop, &broker->retain_timer);
+	(void)uv_timer_init(&broker->loop, &broker->doors_timer);
 	broker->on_term.data = broker;
 	broker->on_int.data = broker;
 	broker->on_hup.data = broker;
 	broker->drain_timer.data = broker;
 	broker->retain_timer.data = broker;
+	broker->doors_timer.data = broker;
 	(void)uv_signal_start(&broker->on_term, rh_broker_on_stop_signal, SIGTERM);
 	(void)uv_signal_start(&broker->on_int, rh_broker_on_stop_signal, SIGINT);
 	(void)uv_signal_start(&broker->on_hup, rh_broker_on_hup, SIGHUP);
@@ -224,45 +226,12 @@ static int start_containers(struct rh_broker *broker, struct rh_err *err)
 	return 0;
 }
 
-static int start_sockets(struct rh_broker *broker, struct rh_err *err)
-{
-	char path[4096];
-
-	(void)snprintf(path, sizeof(path), "%s/" RH_BROKER_SOCKET, broker->config->runtime_dir);
-
-	struct rh_peer_server_options peers = {
-		.loop = &broker->loop,
-		.log = broker->log,
-		.path = path,
-		.allowed = rh_jobs_allowed,
-		.on_first = rh_jobs_on_peer,
-		.arg = broker->jobs,
-	};
-	struct rh_control_options control = {
-		.loop = &broker->loop,
-		.config = broker->config,
-		.log = broker->log,
-		.store = broker->store,
-		.engine = broker->engine,
-		.network = broker->network,
-		.containers = broker->containers,
-		.jobs = broker->jobs,
-		.started_ms = broker->started_ms,
-		.drain = rh_broker_drain,
-		.reload = rh_broker_reload,
-		.arg = broker,
-	};
-	int r = rh_control_start(&control, &broker->control, err);
-
-	return r < 0 ? rh_trace(r) : rh_peer_server_start(&peers, &broker->peers, err);
-}
-
 static int start(struct rh_broker *broker, struct rh_err *err)
 {
-	int r = make_dir(broker->config->state_dir, 0711, err);
+	int r = rh_broker_make_dir(broker->config->state_dir, 0711, err);
 
 	if (r == 0)
-		r = make_dir(broker->config->runtime_dir, 0755, err);
+		r = rh_broker_make_dir(broker->config->runtime_dir, 0755, err);
 	if (r == 0)
 		r = take_lock(broker, err);
 	if (r == 0)
@@ -279,7 +248,7 @@ static int start(struct rh_broker *broker, struct rh_err *err)
 	/* Before the doors open: a step that knocks finds its job. */
 	broker->state = RH_BROKER_ADOPTING;
 	rh_jobs_adopt(broker->jobs, broker->open);
-	r = start_sockets(broker, err);
+	r = rh_broker_open_doors(broker, err);
 	if (r < 0)
 		return rh_trace(r);
 	r = rh_containers_adopt(broker->containers, broker->open, on_leased, on_adopted, broker);

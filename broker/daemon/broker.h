@@ -51,9 +51,11 @@ struct rh_broker {
 	uv_signal_t on_term, on_int, on_hup;
 	uv_timer_t drain_timer;
 	uv_timer_t retain_timer;
+	uv_timer_t doors_timer;
 	int lock_fd; /* one broker a state directory */
 	int64_t started_ms;
 	bool reloading;
+	bool doors_fail; /* said already */
 };
 
 /**

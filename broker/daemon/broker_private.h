@@ -7,6 +7,12 @@
 
 #include "broker/daemon/broker.h"
 
+/* broker.c. Makes a directory that is the broker's user's alone to write, or checks that it is. */
+int rh_broker_make_dir(const char *path, mode_t mode, struct rh_err *err);
+
+/* doors.c. The sockets, and a look each second whether they are still there. */
+int rh_broker_open_doors(struct rh_broker *broker, struct rh_err *err);
+
 /* reload.c. @arg is the broker. Return: 0, and later the log says how it went; -EBUSY; -ENOMEM. */
 int rh_broker_reload(void *arg, struct rh_err *err);
 void rh_broker_on_hup(uv_signal_t *handle, int signum);

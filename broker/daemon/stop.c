@@ -148,6 +148,7 @@ void rh_broker_stop(struct rh_broker *broker)
 	uv_close((uv_handle_t *)&broker->on_hup, NULL);
 	uv_close((uv_handle_t *)&broker->drain_timer, NULL);
 	uv_close((uv_handle_t *)&broker->retain_timer, NULL);
+	uv_close((uv_handle_t *)&broker->doors_timer, NULL);
 	if (broker->peers)
 		rh_peer_server_close(broker->peers, on_peers_closed, broker);
 	else

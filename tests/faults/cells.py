@@ -219,22 +219,20 @@ def _(rig, job):
     return after
 
 
-@cell("output", "run directory removed", "red", "broker")
-def _(rig, job):
-    """The steps to come cannot reach the broker, until it is started again."""
-    run = os.path.join(rig.dir, "run")
-    os.rename(run, run + ".away")
+def remove(what):
+    """The broker notices within a second, and what connects meanwhile tries again."""
+    def gone(rig, job):
+        path = os.path.join(rig.dir, "run", what)
+        run_quietly("mv", path, path.rstrip("/") + ".away")
+        rig.wait(lambda: os.path.exists(os.path.join(rig.dir, "run/broker.sock"))
+                 and os.path.exists(os.path.join(rig.dir, "run/control.sock")), "the sockets", 10)
+        return lambda: run_quietly("rm", "-rf", path.rstrip("/") + ".away")
+    return gone
 
-    def after():
-        run_quietly("rm", "-rf", run + ".away")
-        rig.broker("restart")
-    return after
 
-
-@cell("output", "socket removed", "red", "broker")
-def _(rig, job):
-    os.unlink(os.path.join(rig.dir, "run/broker.sock"))
-    return lambda: rig.broker("restart")
+for name, what in (("run directory removed", ""), ("socket removed", "broker.sock"),
+                   ("control socket removed", "control.sock")):
+    cells(name, remove(what), dict.fromkeys(("before_lease", "output", "completion"), "green"))
 
 
 @cell("output", "a second broker", "green")

@@ -45,6 +45,8 @@ struct rh_control_options {
 int rh_control_start(const struct rh_control_options *options, struct rh_control **ret_control,
 	struct rh_err *err);
 void rh_control_close(struct rh_control *control, void (*cb)(void *arg), void *arg);
+/* Is its socket still there? See rh_door_check(). */
+int rh_control_check(struct rh_control *control, struct rh_err *err);
 void rh_control_reload(struct rh_control *control, struct rh_config *config);
 /* To every subscriber. */
 void rh_control_publish(struct rh_control *control, const struct rh_store_event *event);

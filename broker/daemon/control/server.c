@@ -18,8 +18,10 @@
 #include <unistd.h>
 
 #include "broker/daemon/control/call.h"
+#include "broker/daemon/ipc/door.h"
 #include "runnerhub/fd.h"
 #include "runnerhub/limits.h"
+#include "runnerhub/weaken.h"
 
 #define CONNS_MAX     64
 #define CALLS_MAX     32 /* of one connection, unanswered */
@@ -43,11 +45,11 @@ struct rh_control_conn {
 
 struct rh_control {
 	struct rh_control_options options;
-	uv_pipe_t listener;
+	struct rh_door *door;
 	struct rh_control_conn *conns;
 	uint32_t n_conns;
 	uint32_t n_calls;
-	bool listener_closed;
+	bool door_closed;
 	bool closing;
 	void (*on_closed)(void *arg);
 	void *closed_arg;
@@ -66,8 +68,7 @@ const struct rh_control_options *rh_control_options(const struct rh_control *con
 
 static void maybe_closed(struct rh_control *control)
 {
-	if (!control->closing || !control->listener_closed || control->conns ||
-		control->n_calls > 0)
+	if (!control->closing || !control->door_closed || control->conns || control->n_calls > 0)
 		return;
 
 	void (*cb)(void *) = control->on_closed;
@@ -268,16 +269,18 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		take(conn, buf->base, (size_t)n);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+/* Of the door: takes @fd. */
+static void on_connection(void *arg, int fd)
 {
-	struct rh_control *control = listener->data;
-	struct rh_control_conn *conn = status == 0 ? calloc(1, sizeof(*conn)) : NULL;
+	struct rh_control *control = arg;
+	struct rh_control_conn *conn = calloc(1, sizeof(*conn));
 	struct ucred cred = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(cred);
-	int fd = -1;
 
-	if (!conn)
+	if (!conn) {
+		rh_close(fd);
 		return;
+	}
 	conn->control = control;
 	(void)uv_pipe_init(control->options.loop, &conn->pipe, 0);
 	conn->pipe.data = conn;
@@ -286,8 +289,12 @@ static void on_connection(uv_stream_t *listener, int status)
 		conn->next->prev = conn;
 	control->conns = conn;
 	control->n_conns++;
-	if (uv_accept(listener, (uv_stream_t *)&conn->pipe) < 0 || control->n_conns > CONNS_MAX ||
-		uv_fileno((uv_handle_t *)&conn->pipe, &fd) < 0 ||
+	if (uv_pipe_open(&conn->pipe, fd) < 0) {
+		rh_close(fd);
+		conn_close(conn);
+		return;
+	}
+	if (control->n_conns > CONNS_MAX ||
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
 		uv_read_start((uv_stream_t *)&conn->pipe, on_alloc, on_read) < 0) {
 		conn_close(conn);
@@ -298,71 +305,65 @@ static void on_connection(uv_stream_t *listener, int status)
 
 /* -- the server -- */
 
-static int listen_fd(const struct rh_config *config, struct rh_err *err)
+static int open_door(const struct rh_config *config, struct rh_control *control, struct rh_err *err)
 {
+	const struct group *group = config->group[0] ? getgrnam(config->group) : NULL;
 	char path[4096];
 
+	if (config->group[0] && !group)
+		return rh_err_set(err, -ENOENT,
+			"group: there is no group %s; make it (groupadd --system %s) or "
+			"set group to \"\"",
+			config->group, config->group);
 	(void)snprintf(path, sizeof(path), "%s/" RH_CONTROL_SOCKET, config->runtime_dir);
 
-	_cleanup_(rh_closep) int fd = rh_unix_listen(
-		path, SOCK_STREAM | SOCK_NONBLOCK, config->group[0] ? 0660 : 0600, 64);
+	const struct rh_door_options door = {
+		.loop = control->options.loop,
+		.log = control->options.log,
+		.path = path,
+		.type = SOCK_STREAM,
+		.mode = rh_weakened("control-mode") ? 0666
+			: group                     ? 0660
+						    : 0600,
+		.gid = group ? group->gr_gid : RH_DOOR_NO_GID,
+		.backlog = 64,
+		.on_connection = on_connection,
+		.arg = control,
+	};
 
-	if (fd < 0)
-		return rh_err_set(err, fd, "%s: %s", path, strerror(-fd));
-	if (config->group[0]) {
-		const struct group *group = getgrnam(config->group);
-
-		if (!group)
-			return rh_err_set(err, -ENOENT,
-				"group: there is no group %s; make it (groupadd --system %s) or "
-				"set group to \"\"",
-				config->group, config->group);
-		if (chown(path, (uid_t)-1, group->gr_gid) < 0)
-			return rh_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	}
-	return rh_steal_fd(&fd);
+	return rh_trace(rh_door_open(&door, &control->door, err));
 }
 
 int rh_control_start(const struct rh_control_options *options, struct rh_control **ret_control,
 	struct rh_err *err)
 {
-	_cleanup_(rh_closep) int fd = listen_fd(options->config, err);
-
-	if (fd < 0)
-		return rh_trace(fd);
-
 	struct rh_control *control = calloc(1, sizeof(*control));
 
 	if (!control)
 		return rh_err_set(err, -ENOMEM, "out of memory");
 	control->options = *options;
 
-	int r = uv_pipe_init(options->loop, &control->listener, 0);
+	int r = open_door(options->config, control, err);
 
 	if (r < 0) {
 		free(control);
-		return rh_err_set(err, r, "%s", uv_strerror(r));
+		return rh_trace(r);
 	}
 	(void)rh_config_ref(control->options.config);
-	control->listener.data = control;
-	r = uv_pipe_open(&control->listener, fd);
-	if (r == 0) {
-		fd = -1;
-		r = uv_listen((uv_stream_t *)&control->listener, 64, on_connection);
-	}
-	if (r < 0) {
-		rh_control_close(control, NULL, NULL);
-		return rh_err_set(err, r, "control.sock: %s", uv_strerror(r));
-	}
 	*ret_control = control;
 	return 0;
 }
 
-static void on_listener_closed(uv_handle_t *handle)
+int rh_control_check(struct rh_control *control, struct rh_err *err)
 {
-	struct rh_control *control = handle->data;
+	return rh_door_check(control->door, err);
+}
 
-	control->listener_closed = true;
+static void on_door_closed(void *arg)
+{
+	struct rh_control *control = arg;
+
+	control->door_closed = true;
 	maybe_closed(control);
 }
 
@@ -373,7 +374,7 @@ void rh_control_close(struct rh_control *control, void (*cb)(void *arg), void *a
 	control->closed_arg = arg;
 	for (struct rh_control_conn *conn = control->conns; conn; conn = conn->next)
 		conn_close(conn);
-	uv_close((uv_handle_t *)&control->listener, on_listener_closed);
+	rh_door_close(control->door, on_door_closed, control);
 }
 
 void rh_control_reload(struct rh_control *control, struct rh_config *config)

@@ -16,8 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/daemon/ipc/door.h"
+#include "broker/daemon/ipc/strangers.h"
 #include "runnerhub/clock.h"
 #include "runnerhub/fd.h"
+#include "runnerhub/weaken.h"
 
 struct rh_peer {
 	struct rh_peer_server *server;
@@ -35,10 +38,10 @@ struct rh_peer {
 
 struct rh_peer_server {
 	struct rh_peer_server_options options;
-	uv_poll_t poll;
+	struct rh_door *door;
 	uv_timer_t timer; /* cuts peers that stay silent */
-	int fd;
 	uint32_t n_peers;
+	struct rh_strangers strangers;
 	struct rh_peer *peers;
 	int n_handles;
 	bool closing;
@@ -177,8 +180,10 @@ static void turn_away(int fd, const char *line)
 	rh_close(fd);
 }
 
-static void admit(struct rh_peer_server *server, int fd)
+/* Of the door: takes @fd. */
+static void admit(void *arg, int fd)
 {
+	struct rh_peer_server *server = arg;
 	struct ucred cred;
 	socklen_t size = sizeof(cred);
 
@@ -186,9 +191,8 @@ static void admit(struct rh_peer_server *server, int fd)
 		rh_close(fd);
 		return;
 	}
-	if (!server->options.allowed(server->options.arg, cred.uid)) {
-		rh_log_warning(server->options.log, "connection refused: not a runner's user",
-			RH_NUM("pid", cred.pid), RH_NUM("uid", cred.uid));
+	if (!server->options.allowed(server->options.arg, cred.uid) && !rh_weakened("door")) {
+		rh_strangers_add(&server->strangers, server->options.log, &cred, rh_now_ms());
 		turn_away(fd, "this user is not that of a registered runner");
 		return;
 	}
@@ -228,24 +232,11 @@ static void admit(struct rh_peer_server *server, int fd)
 	peer_read(peer);
 }
 
-static void on_listener_poll(uv_poll_t *handle, int status, int events)
+static void on_full(void *arg, int fd)
 {
-	struct rh_peer_server *server = handle->data;
+	static const char line[] = "the broker has no descriptor left; try again later";
 
-	for (int i = 0; i < 64 && !server->closing; i++) {
-		int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd >= 0) {
-			admit(server, fd);
-			continue;
-		}
-		if (errno == EINTR || errno == ECONNABORTED)
-			continue;
-		if (errno != EAGAIN)
-			rh_log_error(server->options.log, "cannot accept on broker.sock",
-				RH_ERRNO(-errno));
-		return;
-	}
+	(void)rh_wire_send(fd, RH_WIRE_REFUSED, line, sizeof(line) - 1, NULL, 0);
 }
 
 static void on_timer(uv_timer_t *handle)
@@ -253,6 +244,7 @@ static void on_timer(uv_timer_t *handle)
 	struct rh_peer_server *server = handle->data;
 	int64_t now = rh_now_ms();
 
+	rh_strangers_tell(&server->strangers, server->options.log, now);
 	for (struct rh_peer *p = server->peers, *next = NULL; p; p = next) {
 		next = p->next;
 		if (!p->has_spoken && now - p->accepted_ms > RH_PEER_FIRST_MS)
@@ -263,13 +255,6 @@ static void on_timer(uv_timer_t *handle)
 int rh_peer_server_start(const struct rh_peer_server_options *options,
 	struct rh_peer_server **ret_server, struct rh_err *err)
 {
-	/* Whoever may connect is decided by uid in admit(). */
-	_cleanup_(rh_closep) int fd =
-		rh_unix_listen(options->path, SOCK_SEQPACKET | SOCK_NONBLOCK, 0666, 1024);
-
-	if (fd < 0)
-		return rh_err_set(err, fd, "%s: %s", options->path, strerror(-fd));
-
 	struct rh_peer_server *server = calloc(1, sizeof(*server));
 
 	if (!server)
@@ -277,30 +262,48 @@ int rh_peer_server_start(const struct rh_peer_server_options *options,
 	server->options = *options;
 	server->options.path = NULL;
 
-	int r = uv_poll_init(options->loop, &server->poll, fd);
+	/* Whoever may connect is decided by uid in admit(). */
+	const struct rh_door_options door = {
+		.loop = options->loop,
+		.log = options->log,
+		.path = options->path,
+		.type = SOCK_SEQPACKET,
+		.mode = 0666,
+		.gid = RH_DOOR_NO_GID,
+		.backlog = 1024,
+		.on_connection = admit,
+		.on_full = on_full,
+		.arg = server,
+	};
+	int r = rh_door_open(&door, &server->door, err);
 
 	if (r < 0) {
 		free(server);
-		return rh_err_set(err, r, "%s", uv_strerror(r));
+		return rh_trace(r);
 	}
-	server->fd = rh_steal_fd(&fd);
-	server->poll.data = server;
 	(void)uv_timer_init(options->loop, &server->timer);
 	server->timer.data = server;
 	server->n_handles = 2;
-	(void)uv_poll_start(&server->poll, UV_READABLE, on_listener_poll);
 	(void)uv_timer_start(&server->timer, on_timer, 1000, 1000);
 	uv_unref((uv_handle_t *)&server->timer);
 	*ret_server = server;
 	return 0;
 }
 
-static void on_server_handle_closed(uv_handle_t *handle)
+static void server_handle_closed(struct rh_peer_server *server)
 {
-	struct rh_peer_server *server = handle->data;
-
 	server->n_handles--;
 	server_maybe_closed(server);
+}
+
+static void on_server_handle_closed(uv_handle_t *handle)
+{
+	server_handle_closed(handle->data);
+}
+
+static void on_door_closed(void *arg)
+{
+	server_handle_closed(arg);
 }
 
 void rh_peer_server_close(struct rh_peer_server *server, void (*cb)(void *arg), void *arg)
@@ -314,9 +317,13 @@ void rh_peer_server_close(struct rh_peer_server *server, void (*cb)(void *arg), 
 		next = p->next;
 		peer_gone(p);
 	}
-	uv_close((uv_handle_t *)&server->poll, on_server_handle_closed);
+	rh_door_close(server->door, on_door_closed, server);
 	uv_close((uv_handle_t *)&server->timer, on_server_handle_closed);
-	rh_close(rh_steal_fd(&server->fd));
+}
+
+int rh_peer_server_check(struct rh_peer_server *server, struct rh_err *err)
+{
+	return rh_door_check(server->door, err);
 }
 
 uint32_t rh_peer_server_count(const struct rh_peer_server *server)

@@ -41,6 +41,8 @@ struct rh_peer_server_options {
 int rh_peer_server_start(const struct rh_peer_server_options *options,
 	struct rh_peer_server **ret_server, struct rh_err *err);
 void rh_peer_server_close(struct rh_peer_server *server, void (*cb)(void *arg), void *arg);
+/* Is its socket still there? See rh_door_check(). */
+int rh_peer_server_check(struct rh_peer_server *server, struct rh_err *err);
 /* The descriptors that are open: for status and limits. */
 uint32_t rh_peer_server_count(const struct rh_peer_server *server);
 

@@ -154,13 +154,27 @@ int rh_workspace_prepare(const struct rh_ledger *ledger, const char *repo, const
 	return 0;
 }
 
+/* Could the next job be given what this one has left? With a link in its place none could start. */
+static bool is_sound(const struct rh_ledger *ledger, const char *repo)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", repo, repo);
+
+	_cleanup_(rh_closep) int fd = rh_sys_openat2(
+		ledger->work_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, RH_BENEATH);
+
+	return fd >= 0 || fd == -ENOENT || rh_weakened("sound-workspace");
+}
+
 int rh_workspace_release(const struct rh_ledger *ledger, const char *repo, bool scrub,
 	const char *keep, struct rh_err *err)
 {
 	if (!is_marked(ledger, repo))
 		return 0;
 
-	int r = scrub && !rh_weakened("scrub") ? swap(ledger, repo, repo, keep) : 0;
+	bool fresh = (scrub && !rh_weakened("scrub")) || !is_sound(ledger, repo);
+	int r = fresh ? swap(ledger, repo, repo, scrub ? keep : NULL) : 0;
 
 	if (r < 0)
 		return rh_err_set(err, r, "cannot scrub the workspace %.200s/%.200s: %s",

@@ -9,8 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -202,6 +204,111 @@ START_TEST(a_caller_that_has_gone_is_nobody)
 }
 END_TEST
 
+/* A connection of a process that has ended by now, and its pid. */
+static int connection_of_the_dead(uid_t uid, pid_t *ret_pid)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setuid(uid) == 0 && rh_unix_connect(socket_path, SOCK_SEQPACKET) >= 0 ? 0
+											    : 1);
+
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		return -1;
+	*ret_pid = pid;
+	return fd;
+}
+
+static bool set_last_pid(pid_t pid)
+{
+	int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && dprintf(fd, "%d", (int)pid) > 0;
+
+	(void)close(fd);
+	return good;
+}
+
+/*
+ * In a pid namespace of its own, where numbers can be chosen: somebody connects and ends, and then
+ * a child of the true Worker gets the number. Return: 0; else what failed.
+ */
+static int reuse(uid_t uid)
+{
+	struct rh_identity identity = {.worker_pidfd = -1};
+	struct rh_err err = {0};
+	struct ucred cred = {0};
+	socklen_t size = sizeof(cred);
+	pid_t pid = -1;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("proc", "/proc", "proc", 0, NULL) < 0 || !set_last_pid(100))
+		return 2;
+
+	int old = connection_of_the_dead(uid, &pid);
+
+	/* The Worker is the next one, and its child the one after. */
+	if (old < 0 || !set_last_pid(pid - 2))
+		return 3;
+	child = fork();
+	if (child == 0) {
+		(void)execl(worker, worker, "--act-as-worker", socket_path, "child", (char *)NULL);
+		_exit(127);
+	}
+
+	int new = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (new < 0 || getsockopt(new, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 ||
+		cred.pid != pid)
+		return 4;
+	if (identify(old, RH_PEER_IS_CHILD, geteuid(), &identity, &err) >= 0)
+		return 5;
+	if (uid == geteuid() && rh_identity_parent(old) >= 0)
+		return 6;
+	return identify(new, RH_PEER_IS_CHILD, geteuid(), &identity, &err) == 0 ? 0 : 7;
+}
+
+static int reuse_in_a_namespace(uid_t uid)
+{
+	int status = 0;
+	pid_t outer = fork();
+
+	if (outer == 0) {
+		if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
+			_exit(1);
+
+		pid_t inner = fork();
+
+		if (inner == 0)
+			_exit(reuse(uid));
+		_exit(waitpid(inner, &status, 0) == inner && WIFEXITED(status) ? WEXITSTATUS(status)
+									       : 1);
+	}
+	ck_assert_int_eq(waitpid(outer, &status, 0), outer);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+START_TEST(a_reused_pid_is_nobody)
+{
+	int any = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int pidfd = -1;
+	socklen_t size = sizeof(pidfd);
+
+	ck_assert_int_eq(chmod(root, 0755), 0);
+	/* Another user's is refused whatever its pid is by now. */
+	ck_assert_int_eq(reuse_in_a_namespace(65534), 0);
+	/* Of the same user the kernel tells who it was, from Linux 6.5. */
+	if (getsockopt(any, SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &size) == 0 ||
+		errno != ENOPROTOOPT)
+		ck_assert_int_eq(reuse_in_a_namespace(geteuid()), 0);
+	rh_close(pidfd);
+	(void)close(any);
+}
+END_TEST
+
 static void tests(Suite *suite)
 {
 	TCase *tcase = tcase_create("identity");
@@ -212,6 +319,7 @@ static void tests(Suite *suite)
 	tcase_add_test(tcase, others_are_refused);
 	tcase_add_test(tcase, the_uid_must_be_the_registered_one);
 	tcase_add_test(tcase, a_caller_that_has_gone_is_nobody);
+	tcase_add_test(tcase, a_reused_pid_is_nobody);
 	suite_add_tcase(suite, tcase);
 }
 

@@ -126,6 +126,26 @@ START_TEST(release_may_keep_the_workspace)
 }
 END_TEST
 
+START_TEST(what_cannot_be_kept_is_swapped)
+{
+	/* A job may put a link or a file in place of its workspace: the next one is not to suffer.
+	 */
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(prepare(), 0);
+		ck_assert_int_eq(rmdir(in_work("demo/demo")), 0);
+		if (i == 0)
+			ck_assert_int_eq(symlink(fake_state, in_work("demo/demo")), 0);
+		else
+			ck_assert_int_eq(fake_write(in_work("demo/demo")), 0);
+		ck_assert_int_eq(rh_workspace_release(&ledger, "demo", false, NULL, &err), 0);
+		ck_assert_int_eq(prepare(), 0);
+		ck_assert_int_eq(fake_uid_of(in_work("demo/demo")), 47);
+		ck_assert_int_eq(rh_workspace_release(&ledger, "demo", false, NULL, &err), 0);
+	}
+	ck_assert_int_eq(access(fake_state, F_OK), 0);
+}
+END_TEST
+
 START_TEST(release_may_keep_parts_of_the_workspace)
 {
 	ck_assert_int_eq(rh_workspace_prepare(&ledger, "demo", "demo", &swapped, &err), 0);
@@ -327,6 +347,7 @@ static void tests(Suite *suite)
 	tcase_add_test(host, a_missing_one_is_made_whole);
 	tcase_add_test(host, release_scrubs_once);
 	tcase_add_test(host, release_may_keep_the_workspace);
+	tcase_add_test(host, what_cannot_be_kept_is_swapped);
 	tcase_add_test(host, release_may_keep_parts_of_the_workspace);
 	tcase_add_test(host, planted_links_are_refused);
 	tcase_add_test(host, a_workspace_that_is_a_mount_is_emptied);
