@@ -18,12 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hook.h"
 #include "rh-config.h"
 #include "runnerhub/limits.h"
+#include "runnerhub/weaken.h"
 #include "say.h"
 
 static const struct verb {
@@ -116,6 +118,9 @@ static int run_by_word(struct rh_hook *hook)
 
 int main(int argc, char **argv, char **envp)
 {
+	/* Its environment and memory hold the job's secrets: they are for root alone, and no core. */
+	if (!rh_weakened("client-proc"))
+		(void)prctl(PR_SET_DUMPABLE, 0);
 	if (settle_descriptors() < 0)
 		return RH_EXIT_FAILURE;
 

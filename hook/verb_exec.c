@@ -17,8 +17,19 @@
 #include "hook.h"
 #include "inherit.h"
 #include "runnerhub/limits.h"
+#include "runnerhub/weaken.h"
 #include "say.h"
 #include "step.h"
+
+/*
+ * Everybody on the host may read /proc/PID/cmdline, for as long as the step runs, and what a
+ * workflow puts behind a shell of its own can hold secrets. The program's name stays.
+ */
+static void hide_arguments(char *const *argv)
+{
+	for (size_t i = 1; argv[i] && !rh_weakened("client-args"); i++)
+		memset(argv[i], 0, strlen(argv[i]));
+}
 
 /* Return: a sealed block of the step; negative errno, said. */
 static int seal(const struct rh_hook *hook, const struct rh_environ *base, const char *pass)
@@ -87,6 +98,7 @@ int rh_verb_exec(const struct rh_hook *hook)
 
 	int block_fd = seal(hook, &base, conf.env_pass);
 
+	hide_arguments(hook->argv);
 	if (block_fd < 0) {
 		rh_environ_deinit(&base);
 		return RH_EXIT_FAILURE;

@@ -98,6 +98,15 @@ START_TEST(the_step_is_what_the_worker_started)
 }
 END_TEST
 
+START_TEST(nobody_reads_its_arguments)
+{
+	fake_broker_start(&broker, &host, FAKE_SERVE);
+	shell("echo secret");
+	ck_assert_str_eq(run.out, "secret\n");
+	ck_assert_int_eq(host_log_count(&host, "peer name=/bin/sh args=0"), 1);
+}
+END_TEST
+
 START_TEST(an_environment_may_be_empty)
 {
 	fake_broker_start(&broker, &host, FAKE_SERVE);
@@ -251,6 +260,7 @@ static void tests(Suite *suite)
 	tcase_set_timeout(steps, 60);
 	tcase_add_test(steps, status_and_streams_come_back);
 	tcase_add_test(steps, the_step_is_what_the_worker_started);
+	tcase_add_test(steps, nobody_reads_its_arguments);
 	tcase_add_test(steps, an_environment_may_be_empty);
 	tcase_add_test(steps, stdin_comes_through);
 	tcase_add_test(steps, closed_descriptors_become_null);

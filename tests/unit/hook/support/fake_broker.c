@@ -59,6 +59,21 @@ static void text(int fd, enum rh_wire_type type, const char *line)
 	(void)rh_wire_send(fd, type, line, strlen(line), NULL, 0);
 }
 
+/* What everybody can read of the peer: its name, and how much of its arguments. */
+static void note_cmdline(const struct server *server, pid_t pid)
+{
+	char path[64], text[4096] = "";
+	int n_left = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+
+	ssize_t n = rh_read_file_at(AT_FDCWD, path, text, sizeof(text));
+
+	for (ssize_t i = (ssize_t)strlen(text); i < n; i++)
+		n_left += text[i] != '\0';
+	note(server, "peer name=%s args=%d", text, n_left);
+}
+
 /* Descriptors of the peer, without the well-known three; and whether the Worker's leak is there. */
 static void note_peer(const struct server *server)
 {
@@ -85,6 +100,7 @@ static void note_peer(const struct server *server)
 	if (dir)
 		(void)closedir(dir);
 	note(server, "peer fds=%d leaked=%d", n, leaked);
+	note_cmdline(server, peer.pid);
 }
 
 static void note_block(const struct server *server, const struct rh_block *block)
