@@ -16,7 +16,7 @@ import sqlite3
 import subprocess
 
 import phases
-from rig import LAST, Job, Wrong, docker, flow, pause, run_quietly
+from rig import LAST, TALK, Job, Wrong, docker, flow, pause, run_quietly
 
 CELLS = []
 
@@ -170,6 +170,51 @@ def _(rig, job):
     if not rig.status()["store"]["damagedSetAside"]:
         raise Wrong("the damage was not noticed")
     return rig.next_job
+
+
+def swapped(column, table="jobs", key="state!='ended'"):
+    """Two jobs run while the store says of each what holds for the other. Neither may see the other's container;
+    returns both results."""
+    def swap(rig, job):
+        # Its own container: what it leaves before the broker's end is there after it, and nothing else.
+        scripts = ["hostname > /var/tmp/mine", TALK, "cmp /var/tmp/mine <(hostname); ls /var/tmp", LAST]
+        jobs = [Job(rig, *scripts), Job(rig, *scripts, runner=2)]
+        rig.wait(lambda: [j["stepsRunning"] and j["steps"] >= 2 for j in rig.status()["jobs"]] == [1, 1], "both", 40)
+        rig.broker("kill")
+        with contextlib.closing(sqlite3.connect(store(rig))) as db:
+            rows = list(db.execute(f"SELECT rowid, {column} FROM {table} WHERE {key}"))
+            if len(rows) != 2:
+                raise Wrong(f"{len(rows)} rows to swap")
+            # An id is unique, so it takes a detour.
+            detour = type(rows[0][1])(16) if column != "engine_id" else ""
+            db.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", (detour, rows[0][0]))
+            db.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", (rows[0][1], rows[1][0]))
+            db.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", (rows[1][1], rows[0][0]))
+            db.commit()
+        rig.broker("start")
+        for n in (1, 2):
+            rig.go(n)
+        return [j.result() for j in jobs]
+    return swap
+
+
+@cell("no_job", "store swaps jobs' containers", "green")
+def _(rig, job):
+    """The agents know better."""
+    for what in (("job", "containers", "state='leased'"), ("engine_id", "containers", "state='leased'")):
+        for done in swapped(*what)(rig, job):
+            if done.returncode != 0:
+                raise Wrong(f"{what}: red: " + done.stdout[-3000:])
+            rig.check_green(done)
+
+
+@cell("no_job", "store swaps jobs' ids", "green")
+def _(rig, job):
+    """Nobody can say any more which container is whose: both jobs go red, and no step runs anywhere."""
+    for done in swapped("id")(rig, job):
+        ran = [s for s in done.report["jobs"][0]["steps"] if s["kind"] != "hook" and s["exit_code"] == 0]
+        if done.returncode == 0 or len(ran) > 1:
+            raise Wrong("a step ran in who knows which container: " + done.stdout[-3000:])
 
 
 @cell("no_job", "store locked", "green")

@@ -43,16 +43,16 @@ class Wrong(AssertionError):
 
 
 class Job(threading.Thread):
-    """A workflow on the rig's first runner: code, text, report."""
+    """A workflow on the rig's first runner, or another one: code, text, report."""
 
-    def __init__(self, rig, *scripts):
+    def __init__(self, rig, *scripts, runner=1):
         super().__init__(daemon=True)
-        self.rig, self.done = rig, None
+        self.rig, self.done, self.runner = rig, None, runner
         self.text = flow(*({"run": script} for script in scripts))
         self.start()
 
     def run(self):
-        self.done = self.rig.workflow(self.text, "--runner", self.rig.runner(1), timeout=100)
+        self.done = self.rig.workflow(self.text, "--runner", self.rig.runner(self.runner), timeout=100)
 
     def result(self):
         self.join(110)
@@ -157,9 +157,9 @@ class Rig(hub.Instance):
     def in_step(self, n=1):
         self.wait(lambda: self.job().get("stepsRunning") and self.job()["steps"] >= n, f"step {n}", 40)
 
-    def go(self):
+    def go(self, n=1):
         """The talking step may end. Written as the job would: from outside into its workspace."""
-        with contextlib.suppress(FileNotFoundError), open(f"{self.runner(1)}/_work/demo/demo/go", "w", encoding="utf-8"):
+        with contextlib.suppress(FileNotFoundError), open(f"{self.runner(n)}/_work/demo/demo/go", "w", encoding="utf-8"):
             pass
 
     def warm(self):

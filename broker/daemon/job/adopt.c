@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "broker/daemon/ipc/procfs.h"
+#include "broker/daemon/job/bond.h"
 #include "broker/daemon/job/internal.h"
 #include "runnerhub/clock.h"
 
@@ -50,6 +51,19 @@ static int hold_worker(const struct rh_store_job *record)
 		stat.start_ticks != (uint64_t)record->worker_start || rh_pidfd_ended(pidfd))
 		return -1;
 	return rh_steal_fd(&pidfd);
+}
+
+/* Does the id belong to all that the record says with it? */
+static bool is_whole(const struct rh_store_job *record)
+{
+	const struct rh_bond bond = {
+		.runner = record->runner ? record->runner : "",
+		.repo = record->workspace ? record->workspace : "",
+		.worker_pid = record->worker_pid,
+		.worker_start = record->worker_start,
+	};
+
+	return rh_bond_fits(&bond, &record->id);
 }
 
 struct leftover {
@@ -106,6 +120,12 @@ static void close_record(
 	struct rh_store_job closed = *record;
 
 	closed.state = RH_JOB_ENDED;
+	if (!is_whole(record)) {
+		closed.result = RH_JOB_FAILED;
+		closed.reason = "its record is damaged, so nobody can say which container is its";
+		rh_log_error(jobs->options.log, "the record of a job is damaged; the job goes red",
+			RH_STR("runner", record->runner));
+	}
 	if (closed.result == RH_JOB_RESULT_NONE)
 		closed.result = RH_JOB_ABANDONED;
 	closed.ended_ms = rh_wall_ms();
@@ -113,7 +133,9 @@ static void close_record(
 		closed.reason = "its Worker went away while the broker was down";
 	if (rh_store_put_job(jobs->options.store, &closed, NULL, NULL) < 0)
 		rh_log_error(jobs->options.log, "a job's record could not be stored");
-	if (runner && record->workspace && record->workspace[0] && !strchr(record->workspace, '/'))
+	/* What is not scrubbed now keeps its marker, and is swapped at the next lease. */
+	if (runner && is_whole(record) && record->workspace && record->workspace[0] &&
+		!strchr(record->workspace, '/'))
 		scrub_leftover(jobs, runner,
 			rh_config_profile(jobs->options.config, record->profile),
 			record->workspace);
@@ -134,7 +156,7 @@ static void adopt(struct rh_jobs *jobs, const struct rh_store_job *record)
 {
 	const struct rh_runner *runner = rh_config_runner(jobs->options.config, record->runner);
 	const struct rh_profile *profile = rh_config_profile(jobs->options.config, record->profile);
-	int pidfd = runner ? hold_worker(record) : -1;
+	int pidfd = runner && is_whole(record) ? hold_worker(record) : -1;
 	struct rh_job *job = NULL;
 
 	if (pidfd < 0) {

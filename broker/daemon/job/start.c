@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "broker/daemon/ipc/procfs.h"
+#include "broker/daemon/job/bond.h"
 #include "broker/daemon/job/internal.h"
 #include "runnerhub/clock.h"
 
@@ -293,7 +294,15 @@ static int new_job(struct rh_jobs *jobs, struct rh_identity *identity, struct rh
 
 	if (r < 0)
 		return rh_trace(r);
-	r = rh_id_new(&id);
+
+	const struct rh_bond bond = {
+		.runner = identity->runner->name,
+		.repo = request.repo,
+		.worker_pid = identity->worker_pid,
+		.worker_start = (int64_t)identity->worker_start,
+	};
+
+	r = rh_bond_new_id(&bond, &id);
 	if (r == 0)
 		r = rh_job_new(jobs, &id, identity->worker_pid, identity->worker_start,
 			identity->worker_pidfd, &job);
