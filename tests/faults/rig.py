@@ -181,11 +181,11 @@ class Rig(hub.Instance):
         self.next_job()
         self.verify()
 
-    def next_job(self):
+    def next_job(self, n=1):
         # What go() wrote when the job had just been scrubbed is this rig's, and nobody else's to remove.
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self.runner(1)}/_work/demo/demo/go")
-        done = self.workflow(flow({"run": "test ! -e left"}, {"run": LAST}), "--runner", self.runner(1))
+            os.unlink(f"{self.runner(n)}/_work/demo/demo/go")
+        done = self.workflow(flow({"run": "test ! -e left"}, {"run": LAST}), "--runner", self.runner(n))
         if done.returncode != 0:
             raise Wrong("the next job is red: " + done.stdout[-1500:])
         self.check_green(done)
