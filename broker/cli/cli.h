@@ -122,6 +122,16 @@ void rh_table_deinit(struct rh_table *table);
 void rh_table_add(struct rh_table *table, enum rh_colour colour, const char *text);
 /* On a terminal the last column ends at its edge. Return: RH_EXIT_…. */
 int rh_table_print(const struct rh_cli *cli, const struct rh_table *table);
+/**
+ * rh_cli_list() - ask the broker for an array and print it, a row each
+ * @args:    consumed
+ * @add_row: adds a cell for each column
+ *
+ * Return: RH_EXIT_….
+ */
+int rh_cli_list(struct rh_cli *cli, const char *op, struct json_object *args,
+	const struct rh_column *columns, size_t n_columns,
+	void (*add_row)(struct rh_table *table, struct json_object *row));
 
 /* -- options.c -- */
 

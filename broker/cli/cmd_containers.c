@@ -31,7 +31,6 @@ static void add_row(struct rh_table *table, struct json_object *row)
 
 int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv)
 {
-	_cleanup_(json_object_putp) struct json_object *data = NULL;
 	const char *state = NULL;
 	bool all = false;
 	const struct rh_option options[] = {
@@ -52,18 +51,5 @@ int rh_cmd_containers(struct rh_cli *cli, int argc, char **argv)
 	(void)json_object_object_add(args, "all", json_object_new_boolean(all));
 	if (state)
 		(void)json_object_object_add(args, "state", json_object_new_string(state));
-	status = rh_cli_request(cli, "containers", args, &data);
-	if (status != RH_EXIT_OK)
-		return status;
-	if (cli->json) {
-		rh_cli_print_json(data);
-		return RH_EXIT_OK;
-	}
-
-	_cleanup_(rh_table_deinit) struct rh_table table;
-
-	rh_table_init(&table, columns, N_COLUMNS);
-	for (size_t i = 0; i < rh_json_length(data); i++)
-		add_row(&table, json_object_array_get_idx(data, i));
-	return rh_table_print(cli, &table);
+	return rh_cli_list(cli, "containers", args, columns, N_COLUMNS, add_row);
 }

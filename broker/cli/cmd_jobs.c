@@ -65,26 +65,6 @@ static void add_text(struct json_object *args, const char *key, const char *text
 		(void)json_object_object_add(args, key, json_object_new_string(text));
 }
 
-static int list(struct rh_cli *cli, struct json_object *args)
-{
-	_cleanup_(json_object_putp) struct json_object *data = NULL;
-	int status = rh_cli_request(cli, "jobs", args, &data);
-
-	if (status != RH_EXIT_OK)
-		return status;
-	if (cli->json) {
-		rh_cli_print_json(data);
-		return RH_EXIT_OK;
-	}
-
-	_cleanup_(rh_table_deinit) struct rh_table table;
-
-	rh_table_init(&table, list_columns, N_LIST_COLUMNS);
-	for (size_t i = 0; i < rh_json_length(data); i++)
-		add_row(&table, json_object_array_get_idx(data, i));
-	return rh_table_print(cli, &table);
-}
-
 static const char *step_note(
 	struct json_object *job, struct json_object *step, char *buf, size_t size)
 {
@@ -275,5 +255,5 @@ int rh_cmd_jobs(struct rh_cli *cli, int argc, char **argv)
 	add_text(args, "result", result);
 	add_text(args, "runner", runner);
 	add_text(args, "repository", repository);
-	return list(cli, args);
+	return rh_cli_list(cli, "jobs", args, list_columns, N_LIST_COLUMNS, add_row);
 }

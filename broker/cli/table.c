@@ -119,3 +119,25 @@ int rh_table_print(const struct rh_cli *cli, const struct rh_table *table)
 	}
 	return RH_EXIT_OK;
 }
+
+int rh_cli_list(struct rh_cli *cli, const char *op, struct json_object *args,
+	const struct rh_column *columns, size_t n_columns,
+	void (*add_row)(struct rh_table *table, struct json_object *row))
+{
+	_cleanup_(json_object_putp) struct json_object *data = NULL;
+	int status = rh_cli_request(cli, op, args, &data);
+
+	if (status != RH_EXIT_OK)
+		return status;
+	if (cli->json) {
+		rh_cli_print_json(data);
+		return RH_EXIT_OK;
+	}
+
+	_cleanup_(rh_table_deinit) struct rh_table table;
+
+	rh_table_init(&table, columns, n_columns);
+	for (size_t i = 0; i < rh_json_length(data); i++)
+		add_row(&table, json_object_array_get_idx(data, i));
+	return rh_table_print(cli, &table);
+}

@@ -13,23 +13,7 @@
 #include <unistd.h>
 
 #include "rh-test.h"
-#include "support/fake_broker.h"
-#include "support/host.h"
-
-static struct host host;
-static struct run run;
-
-static void set_up(void)
-{
-	host_make(&host);
-}
-
-static void tear_down(void)
-{
-	host_remove(&host);
-}
-
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#include "support/fixture.h"
 
 /* An action's archive where the Worker would have it, and its _staging. */
 static void make_archive(char *ret_archive, char *ret_staging, size_t size)
@@ -141,14 +125,12 @@ END_TEST
 
 START_TEST(a_stub_is_relayed_by_its_path)
 {
-	struct fake_broker broker;
 	char path[400], line[600];
 
 	(void)snprintf(path, sizeof(path), "%s/stubs/pwsh", host.libexec);
 	(void)snprintf(line, sizeof(line), "block path=%s cwd=", path);
 	fake_broker_start(&broker, &host, FAKE_REFUSE);
 	host_run(&host, &(struct run_spec){.options = WORDS("step"), .argv = WORDS(path)}, &run);
-	fake_broker_stop(&broker);
 	ck_assert_int_eq(run.status, 1);
 	ck_assert_int_eq(host_log_count(&host, line), 1);
 }

@@ -17,28 +17,7 @@
 #include <unistd.h>
 
 #include "rh-test.h"
-#include "support/fake_broker.h"
-#include "support/host.h"
-
-static struct host host;
-static struct fake_broker broker;
-static struct run run;
-
-static void set_up(void)
-{
-	host_make(&host);
-	/* Its tests say which broker they want. */
-	broker.pid = 0;
-}
-
-static void tear_down(void)
-{
-	if (broker.pid > 0)
-		fake_broker_stop(&broker);
-	host_remove(&host);
-}
-
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#include "support/fixture.h"
 
 static void shell(const char *script)
 {

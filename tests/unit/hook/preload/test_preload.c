@@ -14,26 +14,7 @@
 #include <unistd.h>
 
 #include "rh-test.h"
-#include "support/fake_broker.h"
-#include "support/host.h"
-
-static struct host host;
-static struct fake_broker broker;
-static struct run run;
-
-static void set_up(void)
-{
-	host_make(&host);
-	fake_broker_start(&broker, &host, FAKE_SERVE);
-}
-
-static void tear_down(void)
-{
-	fake_broker_stop(&broker);
-	host_remove(&host);
-}
-
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#include "support/fixture.h"
 
 START_TEST(the_worker_is_announced_and_cleaned)
 {
@@ -313,7 +294,7 @@ static void tests(Suite *suite)
 {
 	TCase *preload = tcase_create("preload");
 
-	tcase_add_checked_fixture(preload, set_up, tear_down);
+	tcase_add_checked_fixture(preload, set_up_serving, tear_down);
 	tcase_set_timeout(preload, 60);
 	tcase_add_test(preload, the_worker_is_announced_and_cleaned);
 	tcase_add_test(preload, other_preloads_stay);

@@ -400,4 +400,5 @@ void fake_broker_stop(struct fake_broker *broker)
 	if (kill(-broker->pid, SIGKILL) < 0)
 		(void)kill(broker->pid, SIGKILL);
 	(void)waitpid(broker->pid, &status, 0);
+	broker->pid = 0;
 }
