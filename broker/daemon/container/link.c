@@ -4,14 +4,17 @@
  * The link to one container's agent: its connection's phases, and what arrives.
  *
  * The agent is treated as hostile: it runs where a job was. A socket of this kind connects at once
- * or not at all, so that an attempt costs a few microseconds and a starting agent is met within a
- * millisecond. The credentials of the listening side are those of the agent when it called
- * listen(2): its pid is the container's init (unix(7), SO_PEERCRED).
+ * or not at all, so that an attempt costs a few microseconds. The directory of an agent that is
+ * just being started is watched for its socket (inotify(7)), and tried now and then beside that,
+ * since a watch may not be had. The credentials of the listening side are those of the agent when
+ * it called listen(2): its pid is the container's init (unix(7), SO_PEERCRED).
  */
 
 #include "broker/daemon/container/link.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +26,7 @@
 #include "runnerhub/fd.h"
 
 #define WAIT_FIRST_MS   1
+#define WAIT_ARRIVAL_MS 20
 #define WAIT_MAX_MS     100
 #define MESSAGES_A_TURN 32
 
@@ -64,6 +68,48 @@ static void on_timer(uv_timer_t *timer)
 		lose(link, "its agent does not answer");
 	else if (link->phase == RH_LINK_CONNECTING)
 		attempt(link);
+}
+
+static void on_arrival_closed(uv_handle_t *handle)
+{
+	struct rh_link *link = rh_list_entry(handle, struct rh_link, arrival);
+
+	link->events->on_release(link->arg);
+}
+
+static void stop_arrival(struct rh_link *link)
+{
+	if (link->awaits_arrival)
+		uv_close((uv_handle_t *)&link->arrival, on_arrival_closed);
+	link->awaits_arrival = false;
+}
+
+static void on_arrival(uv_fs_event_t *handle, const char *name, int events, int status)
+{
+	struct rh_link *link = rh_list_entry(handle, struct rh_link, arrival);
+
+	(void)name;
+	(void)events;
+	if (status < 0)
+		stop_arrival(link); /* the timer goes on */
+	else if (link->phase == RH_LINK_CONNECTING)
+		attempt(link);
+}
+
+/* Without a watch (their number is limited) the timer finds the socket, if later. */
+static void await_arrival(struct rh_link *link)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(link->path, '/');
+
+	if (!slash || slash - link->path >= (ptrdiff_t)sizeof(dir) ||
+		uv_fs_event_init(link->loop, &link->arrival) < 0)
+		return;
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - link->path), link->path);
+	link->awaits_arrival = true;
+	link->events->on_hold(link->arg);
+	if (uv_fs_event_start(&link->arrival, on_arrival, dir, 0) < 0)
+		stop_arrival(link);
 }
 
 static void wait_for(struct rh_link *link, uint64_t wait_ms)
@@ -256,6 +302,7 @@ static void attempt(struct rh_link *link)
 	int r = connect_once(link);
 
 	if (r == 0) {
+		stop_arrival(link);
 		link->phase = RH_LINK_GREETING;
 		wait_for(link,
 			link->deadline_ms > now_ms ? (uint64_t)(link->deadline_ms - now_ms) : 1);
@@ -266,12 +313,15 @@ static void attempt(struct rh_link *link)
 		lose(link, "its agent does not answer");
 		return;
 	}
+	/* Bound, and about to listen. */
+	if (r == -ECONNREFUSED && link->awaits_arrival)
+		link->wait_ms = WAIT_FIRST_MS;
 	wait_for(link, link->wait_ms);
 	link->wait_ms =
 		link->wait_ms * 2 < link->wait_max_ms ? link->wait_ms * 2 : link->wait_max_ms;
 }
 
-int rh_link_start(struct rh_link *link, uint64_t patience_ms, bool eager)
+int rh_link_start(struct rh_link *link, uint64_t patience_ms, bool starting)
 {
 	int r = uv_timer_init(link->loop, &link->timer);
 
@@ -282,9 +332,11 @@ int rh_link_start(struct rh_link *link, uint64_t patience_ms, bool eager)
 	link->n_queued = 0;
 	link->patience_ms = patience_ms;
 	link->wait_ms = WAIT_FIRST_MS;
-	link->wait_max_ms = eager ? WAIT_FIRST_MS : WAIT_MAX_MS;
+	link->wait_max_ms = starting ? WAIT_ARRIVAL_MS : WAIT_MAX_MS;
 	link->phase = RH_LINK_CONNECTING;
 	rh_link_extend(link);
+	if (starting)
+		await_arrival(link);
 	wait_for(link, 0);
 	return 0;
 }
@@ -312,6 +364,7 @@ void rh_link_stop(struct rh_link *link)
 	link->phase = RH_LINK_STOPPED;
 	(void)uv_timer_stop(&link->timer);
 	uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+	stop_arrival(link);
 	disconnect(link);
 	rh_link_queue_drop(link);
 }

@@ -55,6 +55,8 @@ struct rh_link {
 	const char *path; /* of the agent's socket, borrowed */
 	enum rh_link_phase phase;
 	uv_timer_t timer;
+	uv_fs_event_t arrival; /* of the agent's socket */
+	bool awaits_arrival; /* that handle is open */
 	struct rh_link_connection *connection; /* NULL: none */
 	struct rh_list queue; /* what could not be sent yet; owns duplicates of descriptors */
 	unsigned n_queued;
@@ -69,12 +71,13 @@ struct rh_link {
 /**
  * rh_link_start() - begin to connect
  * @patience_ms: how long the agent may be silent before on_lost
- * @eager:       for an agent that is just being started: try each millisecond
+ * @starting:    the agent is just being started: its socket's directory, which must be there, is
+ *               watched, so that it is met at once
  *
  * Fields loop, events, arg and path are the owner's to set.
  * Context: loop thread. Return: 0; negative errno.
  */
-int rh_link_start(struct rh_link *link, uint64_t patience_ms, bool eager);
+int rh_link_start(struct rh_link *link, uint64_t patience_ms, bool starting);
 /* The clock of the deadline begins now. */
 void rh_link_extend(struct rh_link *link);
 /* May be called in any phase and again. Queued messages are dropped, no event follows. */
