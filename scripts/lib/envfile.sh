@@ -77,19 +77,22 @@ env_foreign_preload() {
     echo "$out"
 }
 
-# env_is_our_hook PATH: a hook file of some RunnerHub, not the administrator's own
+# env_is_our_hook PATH PRELOAD: a hook file of some RunnerHub, not the administrator's own; of one that
+# is gone, if the LD_PRELOAD beside it is of the same directory
 env_is_our_hook() {
     case ${1##*/} in
-        job-started.sh | job-completed.sh) [ -e "${1%/*}/$ENV_LIBRARY" ] ;;
+        job-started.sh | job-completed.sh) ;;
         *) return 1 ;;
     esac
+    [ -e "${1%/*}/$ENV_LIBRARY" ] || [[ ":${2//[ $'\t']/:}:" == *":${1%/*}/$ENV_LIBRARY:"* ]]
 }
 
 # env_foreign_hook KEY: the administrator's own hook in the .env on stdin, or nothing
 env_foreign_hook() {
-    local path
-    path=$(env_get "$1")
-    [ -z "$path" ] || env_is_our_hook "$path" || echo "$path"
+    local text path
+    text=$(cat)
+    path=$(env_get "$1" <<<"$text")
+    [ -z "$path" ] || env_is_our_hook "$path" "$(env_get LD_PRELOAD <<<"$text")" || echo "$path"
 }
 
 # env_wired LIBEXEC: the .env on stdin as RunnerHub needs it

@@ -113,13 +113,13 @@ instance_work_owner() {
     done
 }
 
-# instance_runner N DIR [USER]: wires a runner directory, after noting its .env. The owner of what is
-# in it says nothing about its next user.
-instance_runner() {
-    local n=$1 keep=$instance/env.$1 user=$3
-    [ -n "$user" ] || [ ! -d "$2" ] || user=$(stat -c %u "$2")
-    runner_look "$2" "$user"
-    instance_work_owner
+# instance_claim KEEP: notes the .env of the runner last looked at, which is then this instance's
+instance_claim() {
+    local keep=$1 other
+    for other in "$INSTANCES"/*/env.*/root; do
+        [ ! -f "$other" ] || [ "$(cat "$other")" != "$runner_root" ] ||
+            die "$runner_root is wired to another with-runnerhub; wait for it to end, or use a copy of the directory"
+    done
     mkdir -m 700 "$keep.new"
     if [ -e "$runner_root/.env" ]; then
         env_read "$runner_root" >"$keep.new/env"
@@ -128,6 +128,16 @@ instance_runner() {
     printf '%s' "$runner_root" >"$keep.new/root"
     printf '%s' "$runner_work" >"$keep.new/work"
     mv "$keep.new" "$keep"
+}
+
+# instance_runner N DIR [USER]: wires a runner directory, after noting its .env. The owner of what is
+# in it says nothing about its next user.
+instance_runner() {
+    local n=$1 user=$3
+    [ -n "$user" ] || [ ! -d "$2" ] || user=$(stat -c %u "$2")
+    runner_look "$2" "$user"
+    with_lock instances instance_claim "$instance/env.$n"
+    instance_work_owner
     runner_wire "$instance/libexec" "$instance/etc/runners.d"
 }
 

@@ -154,6 +154,14 @@ class WithRunnerhub(Scratch):
         self.assertEqual([p.returncode for p in both], [0, 0])
         self.assertNotEqual(*places)
 
+    def test_a_wired_runner_is_not_wired_again(self):
+        a = make_runner(self.path("a"), ENV)
+        inner = self.around("true", runners=[a])
+        done = self.call(*self.around(*inner, runners=[a]))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(f"{a} is wired to another with-runnerhub", done.stderr)
+        self.assertEqual(read_env(a), ENV)
+
 
 class Install(Scratch):
     def setUp(self):
@@ -233,6 +241,17 @@ class Install(Scratch):
         left = [os.path.relpath(os.path.join(base, name), self.prefix)
                 for base, _, names in os.walk(self.prefix) for name in names]
         self.assertEqual(left, ["etc/runnerhub.yaml"])
+
+    def test_what_a_removed_installation_left_is_replaced(self):
+        env = b"".join(b"%s=/gone/%s\n" % (key, name) for key, name in (
+            (b"LD_PRELOAD", b"librunnerhub-preload.so"), (b"ACTIONS_RUNNER_HOOK_JOB_STARTED", b"job-started.sh"),
+            (b"ACTIONS_RUNNER_HOOK_JOB_COMPLETED", b"job-completed.sh")))
+        a = make_runner(self.path("a"), env)
+        done = self.install("--runner", a)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn(b"/gone/", read_env(a))
+        with open(self.prefix + "/etc/runners.d/a.yaml", encoding="utf-8") as f:
+            self.assertNotIn("_hook", f.read())
 
     def test_dry_run_changes_nothing(self):
         a = make_runner(self.path("a"), ENV)
