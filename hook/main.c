@@ -118,7 +118,7 @@ static int run_by_word(struct rh_hook *hook)
 
 int main(int argc, char **argv, char **envp)
 {
-	/* Its environment and memory hold the job's secrets: they are for root alone, and no core. */
+	/* Its environment and memory hold secrets of the job: for root alone, and no core. */
 	if (!rh_weakened("client-proc"))
 		(void)prctl(PR_SET_DUMPABLE, 0);
 	if (settle_descriptors() < 0)

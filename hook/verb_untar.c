@@ -54,10 +54,12 @@ static _Noreturn void become_tar(char *archive, pid_t parent)
 	char path[] = "PATH=/usr/bin:/bin";
 	char *envp[] = {path, NULL};
 	/* tar itself takes neither absolute names nor "..", unless it is told to (-P). */
-	char *how = rh_weakened("untar-names") ? (char[]){"-xPzf"} : (char[]){"-xzf"};
+	char how[] = "-xPzf";
 	char *words[] = {(char[]){"tar"}, (char[]){"--no-same-owner"}, how, archive, NULL};
 	int r = 0;
 
+	if (!rh_weakened("untar-names"))
+		memcpy(how, "-xzf", sizeof("-xzf"));
 	/* It ends with its parent, which the runner may kill. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(RH_EXIT_FAILURE);
