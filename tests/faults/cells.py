@@ -111,10 +111,14 @@ cells("kill -9 of the Listener", kill(LISTENER), dict.fromkeys(
 cells("kill -9 of the broker", kill_broker, dict.fromkeys(
     ("before_lease", "late_mounts", "before_go", "output", "at_exit", "completion", "scrub"), "green"))
 
-for name, who in (("the broker", lambda rig: rig.broker_pid()), ("the mount helper", lambda rig: rig.helper("rh-mount")),
-                  ("the agent", lambda rig: rig.agent()), ("the relay client", lambda rig: rig.client()),
-                  ("the Worker", WORKER)):
-    cells(f"SIGSTOP of {name} for a while", stop_for_a_while(who), {"output": "green"})
+CLIENT = lambda rig: rig.client()  # noqa: E731
+for name, who, when in (("the broker", lambda rig: rig.broker_pid(), ("before_lease", "before_go", "output", "completion")),
+                        ("the mount helper", lambda rig: rig.helper("rh-mount"), ("before_lease", "output", "at_exit")),
+                        ("the agent", lambda rig: rig.agent(), ("output", "completion")),
+                        ("the hook program", CLIENT, ("before_lease", "late_mounts", "completion")),
+                        ("the relay client", CLIENT, ("before_go", "output", "at_exit")),
+                        ("the Worker", WORKER, ("before_lease", "output", "at_exit", "completion"))):
+    cells(f"SIGSTOP of {name} for a while", stop_for_a_while(who), dict.fromkeys(when, "green"))
 
 
 def engine(mode):
@@ -282,8 +286,7 @@ for name, what in (("run directory removed", ""), ("socket removed", "broker.soc
     cells(name, remove(what), dict.fromkeys(("before_lease", "output", "completion"), "green"))
 
 
-@cell("output", "a second broker", "green")
-def _(rig, job):
+def second_broker(rig, job):
     program = os.path.join(rig.dir, "bin/runnerhubd")
     done = subprocess.run([program, "--config", os.path.join(rig.dir, "etc/runnerhub.yaml")], capture_output=True,
                           text=True, timeout=20, check=False)
@@ -291,12 +294,15 @@ def _(rig, job):
         raise Wrong(f"a second broker: {done.returncode} {done.stderr[-500:]}")
 
 
-@cell("output", "reboot", "gone")
-def _(rig, job):
+cells("a second broker", second_broker, dict.fromkeys(("before_lease", "output", "completion", "scrub"), "green"))
+
+
+def reboot(rig, job):
     """Only what is on disk is left: neither a process, nor a container, nor the run directory."""
     rig.broker("kill")
     for name in ("Runner.Listener", "Runner.Worker"):
         os.kill(rig.program(name), signal.SIGKILL)
+    rig.let_go()
     label = f"label=runnerhub.hub={rig.dir}/state"
     run_quietly("docker", "rm", "-f", *docker("ps", "-aq", "--filter", label))
     run_quietly("rm", "-rf", os.path.join(rig.dir, "run"))
@@ -307,16 +313,41 @@ def _(rig, job):
         raise Wrong("the job of before counts as completed")
 
 
-def limited(name, value):
-    """The broker meets a limit for a while. A job then may fail, and must say so; a running one goes on."""
+cells("reboot", reboot, dict.fromkeys(("before_lease", "before_go", "output", "at_exit"), "gone"))
+
+
+@cell("no_job", "store read-only", "green")
+def _(rig, job):
+    """Found so when the broker starts, as after a file system that the kernel has made read-only: it does not start
+    and says why, jobs fail closed and say so, and all is well as soon as it can be written again."""
+    rig.broker("stop")
+    run_quietly("mount", "--bind", store(rig), store(rig))
+    run_quietly("mount", "-o", "remount,bind,ro", store(rig))
+    try:
+        rig.broker("start")
+        raise Wrong("a broker that cannot write its store has started")
+    except AssertionError as e:
+        if "Read-only file system" not in str(e):
+            raise
+        done = Job(rig, LAST).result()
+        if done.returncode == 0 or "runnerhub: the broker cannot be reached" not in done.stdout:
+            raise Wrong("a job without a broker: " + done.stdout[-1500:]) from None
+    finally:
+        run_quietly("umount", "-l", store(rig))
+    rig.broker("start")
+
+
+def limited(name, value, who=lambda rig: rig.broker_pid()):
+    """The broker, or who else, meets a limit for a while. A job then may fail, and must say so; a running one goes on."""
     def limit(rig, job):
-        pid, before = rig.broker_pid(), None
+        pid, before = who(rig), None
         before = resource.prlimit(pid, getattr(resource, name))
         resource.prlimit(pid, getattr(resource, name), (value(pid), before[1]))
         try:
             done = rig.workflow(flow({"run": LAST}), "--runner", rig.runner(2), timeout=100)
         finally:
-            resource.prlimit(pid, getattr(resource, name), before)
+            with contextlib.suppress(ProcessLookupError):  # an agent ends with its job
+                resource.prlimit(pid, getattr(resource, name), before)
         if done.returncode == 0:
             rig.check_green(done)
         elif "runnerhub: " not in done.stdout:
@@ -339,3 +370,6 @@ for more in (0, 1, 2, 4, 7, 12):
 for more in (0, 256 << 10, 1 << 20):
     CELLS.append(Cell("output", f"broker with {more >> 10} KiB more", "green",
                       limited("RLIMIT_AS", lambda pid, more=more: mapped(pid) + more)))
+for more in (0, 1, 3, 6):
+    CELLS.append(Cell("no_job", f"agent with {more} descriptors more", "green", limited(
+        "RLIMIT_NOFILE", lambda pid, more=more: n_open(pid) + more, lambda rig: rig.agent())))
