@@ -115,11 +115,16 @@ int rh_proc_exe(pid_t pid, char *buf, size_t size)
 	return 0;
 }
 
-int64_t rh_proc_start_wall_ms(uint64_t start_ticks)
+int64_t rh_proc_age_ms(uint64_t start_ticks)
 {
 	int64_t since_boot_ms = (int64_t)(start_ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
 
-	return rh_wall_ms() - rh_clock_us(CLOCK_BOOTTIME) / 1000 + since_boot_ms;
+	return rh_clock_us(CLOCK_BOOTTIME) / 1000 - since_boot_ms;
+}
+
+int64_t rh_proc_start_wall_ms(uint64_t start_ticks)
+{
+	return rh_wall_ms() - rh_proc_age_ms(start_ticks);
 }
 
 int rh_pidfd_open(pid_t pid)

@@ -23,7 +23,9 @@ int rh_proc_stat(pid_t pid, struct rh_proc_stat *ret_stat);
 int rh_proc_uid(pid_t pid, uid_t *ret_uid);
 /* Path of the executable, NUL-terminated; " (deleted)" is left on. Return: 0; negative errno. */
 int rh_proc_exe(pid_t pid, char *buf, size_t size);
-/* When a process with these start ticks began, wall clock. */
+/* How long ago a process with these start ticks began, whatever the wall clock did since. */
+int64_t rh_proc_age_ms(uint64_t start_ticks);
+/* When it began, wall clock. */
 int64_t rh_proc_start_wall_ms(uint64_t start_ticks);
 
 /* pidfd_open(2): close-on-exec. Return: descriptor; negative errno. */

@@ -218,7 +218,8 @@ bool rh_jobs_wants(void *arg, const struct rh_id *id, struct rh_container *conta
 static uint64_t time_left_ms(const struct rh_job *job)
 {
 	int64_t limit = (int64_t)job->profile->job_timeout_ms;
-	int64_t left = limit - (rh_wall_ms() - job->created_ms);
+	/* The job came with its Worker; the clock on the wall may have been set meanwhile. */
+	int64_t left = limit - rh_proc_age_ms(job->worker_start);
 
 	if (limit == 0)
 		return 0;

@@ -17,7 +17,8 @@ struct rh_job_step {
 	struct rh_job_step *next, *prev;
 	struct rh_peer *peer;
 	uint64_t id;
-	int64_t started_ms;
+	int64_t started_ms; /* wall clock, for the record */
+	int64_t began_ms; /* rh_now_ms(), for its time limit */
 	char program[64];
 	char label[128];
 };

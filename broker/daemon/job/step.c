@@ -84,6 +84,7 @@ static struct rh_job_step *step_new(
 	step->peer = peer;
 	step->id = job->n_steps + 1;
 	step->started_ms = rh_wall_ms();
+	step->began_ms = rh_now_ms();
 	return step;
 }
 

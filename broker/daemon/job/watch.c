@@ -151,11 +151,11 @@ static void judge_suspect(struct rh_job *job, const struct rh_usage *usage)
 static void judge_steps(struct rh_job *job)
 {
 	int64_t limit_ms = (int64_t)job->profile->step_timeout_ms;
-	int64_t now_ms = rh_wall_ms();
+	int64_t now_ms = rh_now_ms();
 	char why[256];
 
 	for (struct rh_job_step *step = job->steps; step && limit_ms > 0; step = step->next) {
-		if (now_ms - step->started_ms < limit_ms || rh_weakened("watch-time"))
+		if (now_ms - step->began_ms < limit_ms || rh_weakened("watch-time"))
 			continue;
 		(void)snprintf(why, sizeof(why),
 			"runnerhub: the step took longer than the step_timeout of profile %s "

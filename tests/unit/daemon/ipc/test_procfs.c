@@ -90,11 +90,42 @@ START_TEST(an_ended_process_is_seen)
 }
 END_TEST
 
+/* Of the linker: the wall clock can be set, the others cannot. */
+static int64_t wall_offset_s;
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	int r = __real_clock_gettime(clock, ret_time);
+
+	if (clock == CLOCK_REALTIME)
+		ret_time->tv_sec += wall_offset_s;
+	return r;
+}
+
+START_TEST(a_clock_that_is_set_changes_no_age)
+{
+	struct rh_proc_stat stat;
+
+	ck_assert_int_eq(rh_proc_stat(getpid(), &stat), 0);
+	for (wall_offset_s = -3600; wall_offset_s <= 3600; wall_offset_s += 3600) {
+		int64_t wall = rh_wall_ms() - wall_offset_s * 1000;
+		int64_t start = rh_proc_start_wall_ms(stat.start_ticks) - wall_offset_s * 1000;
+
+		ck_assert_int_ge(rh_proc_age_ms(stat.start_ticks), -1000);
+		ck_assert_int_lt(rh_proc_age_ms(stat.start_ticks), 60000);
+		ck_assert_int_lt(wall - start, 60000);
+	}
+	wall_offset_s = 0;
+}
+END_TEST
+
 static void tests(Suite *suite)
 {
 	RH_ADD_TESTS(suite, "procfs", a_hostile_name_does_not_shift_the_fields,
 		cut_or_wrong_text_is_refused, our_own_process_is_described,
-		an_ended_process_is_seen);
+		an_ended_process_is_seen, a_clock_that_is_set_changes_no_age);
 }
 
 RH_TEST_MAIN("procfs", tests);
