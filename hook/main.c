@@ -10,7 +10,6 @@
  *   <libexec>/runnerhub-hook VERB ARGUMENTS…
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,11 +18,11 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hook.h"
 #include "rh-config.h"
+#include "runnerhub/fd.h"
 #include "runnerhub/limits.h"
 #include "runnerhub/weaken.h"
 #include "say.h"
@@ -49,30 +48,14 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* For kernels before 5.9, which lack close_range(2). */
-static void close_listed(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-
-	for (struct dirent *e = NULL; dir && (e = readdir(dir));) {
-		char *end = NULL;
-		long fd = strtol(e->d_name, &end, 10);
-
-		if (end != e->d_name && *end == '\0' && fd > 2 && fd != dirfd(dir))
-			(void)close((int)fd);
-	}
-	if (dir)
-		(void)closedir(dir);
-}
-
 /*
  * The Worker leaks its channel to the Listener into every child. What is missing of 0 to 2 becomes
  * the null device, so that no socket of ours takes its place.
  */
 static int settle_descriptors(void)
 {
-	if (syscall(SYS_close_range, 3, ~0U, 0) < 0)
-		close_listed();
+	if (rh_close_from(3) < 0)
+		return -1;
 	for (int fd = 0; fd <= 2; fd++) {
 		/* open() gives the lowest free number, which is this one. */
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_NOCTTY) != fd)

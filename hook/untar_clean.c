@@ -17,11 +17,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "runnerhub/err.h"
 #include "runnerhub/fd.h"
+#include "runnerhub/walk.h"
 #include "say.h"
 #include "untar.h"
 
@@ -61,15 +61,11 @@ static void discard(struct walk *walk, int dir_fd, const char *name, const char 
 /* Why a link is not fit to be followed, or NULL. */
 static const char *fault_of_link(const struct walk *walk)
 {
-	const struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-	_cleanup_(rh_closep) int fd =
-		(int)syscall(SYS_openat2, walk->top_fd, walk->path, &how, sizeof(how));
+	_cleanup_(rh_closep) int fd = rh_open_beneath(
+		walk->top_fd, walk->path, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 	struct stat st;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd == -ENOENT)
 		return NULL; /* it leads nowhere, and stays inside on its way */
 	if (fd < 0)
 		return "a link that leaves it";

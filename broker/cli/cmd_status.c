@@ -122,6 +122,17 @@ static void print_engine(const struct rh_cli *cli, struct json_object *engine)
 		(long long)rh_json_number(engine, "cgroupVersion"));
 }
 
+/* Only where something is lost. */
+static void print_mounts(const struct rh_cli *cli, struct json_object *mounts)
+{
+	if (strcmp(rh_json_text(mounts, "kind"), "slot") == 0)
+		(void)printf("%smounts%s   %sthrough slots%s  no detached mounts here (Linux "
+			     "5.12): jobs run "
+			     "as their runner's user, whatever the profile says\n",
+			rh_colour(cli, RH_BOLD), rh_colour(cli, RH_PLAIN),
+			rh_colour(cli, RH_YELLOW), rh_colour(cli, RH_PLAIN));
+}
+
 static void print_broker(
 	const struct rh_cli *cli, struct json_object *broker, struct json_object *store)
 {
@@ -153,6 +164,7 @@ static void print_status(const struct rh_cli *cli, struct json_object *data)
 
 	print_broker(cli, broker, rh_json_member(data, "store"));
 	print_engine(cli, rh_json_member(data, "engine"));
+	print_mounts(cli, rh_json_member(data, "mounts"));
 	print_runners(cli, runners);
 	(void)putchar('\n');
 	print_pools(cli, rh_json_member(data, "pools"));

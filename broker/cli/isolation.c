@@ -60,6 +60,24 @@ static void print_privileges(const struct rh_cli *cli, struct json_object *data)
 	print_row(cli, "uid map", rh_json_text(p, "uidMap"));
 }
 
+static void print_files(const struct rh_cli *cli, struct json_object *data)
+{
+	struct json_object *files = rh_json_member(data, "files");
+
+	if (!files)
+		return;
+	print_row(cli, "directories",
+		strcmp(rh_json_text(files, "lateMounts"), "slot") == 0
+			? "through a slot, since this kernel (before 5.12) has no detached mounts"
+			: "as detached mounts");
+	print_row(cli, "id map",
+		rh_json_bool(files, "idMapped") ? "yes" : "none: the runner's own ids");
+	print_row(cli, "links in _temp",
+		rh_json_bool(files, "tempFollowsNoLinks")
+			? "not followed by the runner"
+			: "held off by the preload library alone");
+}
+
 static void print_namespaces(const struct rh_cli *cli, struct json_object *data)
 {
 	struct json_object *namespaces = rh_json_member(data, "namespaces");
@@ -105,6 +123,7 @@ static void print_whole(const struct rh_cli *cli, struct json_object *isolation)
 	(void)printf("%s\n\n", rh_colour(cli, RH_PLAIN));
 	print_privileges(cli, data);
 	print_namespaces(cli, data);
+	print_files(cli, data);
 	print_limit(cli, limits, "cpus", "cpus", false);
 	print_limit(cli, limits, "memory", "memoryBytes", true);
 	print_limit(cli, limits, "memory and swap", "memoryAndSwapBytes", true);

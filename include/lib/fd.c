@@ -6,12 +6,15 @@
 
 #include "runnerhub/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -40,6 +43,26 @@ ssize_t rh_read_file_at(int dir_fd, const char *path, char *buf, size_t size)
 	}
 	buf[n] = '\0';
 	return (ssize_t)n;
+}
+
+int rh_close_from(int first)
+{
+	if (syscall(SYS_close_range, (unsigned)first, ~0U, 0) == 0)
+		return 0;
+
+	DIR *dir = opendir("/proc/self/fd");
+
+	if (!dir)
+		return rh_origin(-errno);
+	for (const struct dirent *e = NULL; (e = readdir(dir));) {
+		char *end = NULL;
+		long fd = strtol(e->d_name, &end, 10);
+
+		if (end != e->d_name && *end == '\0' && fd >= first && fd != dirfd(dir))
+			(void)close((int)fd);
+	}
+	(void)closedir(dir);
+	return 0;
 }
 
 int rh_write_all(int fd, const void *data, size_t size)

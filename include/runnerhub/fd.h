@@ -20,6 +20,14 @@
 ssize_t rh_read_file_at(int dir_fd, const char *path, char *buf, size_t size);
 
 /**
+ * rh_close_from() - close this descriptor and every one above it
+ *
+ * By close_range(2), or before Linux 5.9 one by one as /proc/self/fd lists them: allocates memory.
+ * Return:  0; negative errno.
+ */
+int rh_close_from(int first);
+
+/**
  * rh_write_all() - write everything, blocking
  * Return: 0; negative errno.
  */

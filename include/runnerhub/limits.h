@@ -42,4 +42,5 @@
 #define RH_AGENT_DIR         "/.runnerhub"
 #define RH_AGENT_PATH        "/.runnerhub/agent" /* the agent's binary, read-only bind mount */
 #define RH_AGENT_SOCKET_DIR  "/.runnerhub/socket" /* bind mount, detached before the lease */
+#define RH_AGENT_SLOT_DIR    "/.runnerhub/slot" /* likewise, on kernels before 5.12 */
 #define RH_AGENT_SOCKET_NAME "agent.sock"

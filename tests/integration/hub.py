@@ -48,11 +48,12 @@ class Instance:
 
     config is the text of a configuration, None for the default one. hub.env is the environment
     that commands run in; hub.run() runs one of them. A sanitizer report, a crash or a hang of the
-    broker fails stop().
+    broker fails stop(). without names system calls that everything in it is to lack.
     """
 
-    def __init__(self, config=None, runners=(), strict=True):
+    def __init__(self, config=None, runners=(), strict=True, without=()):
         self.config, self.runners, self.strict = config, runners, strict
+        self.older = [os.path.join(build_dir(), "tests/old-kernel/without-calls"), ",".join(without), "--"] if without else []
         self.process = self.env = self.scratch = None
 
     def start(self):
@@ -62,9 +63,8 @@ class Instance:
             path = os.path.join(self.scratch, "runnerhub.yaml")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(self.config)
-        self.process = subprocess.Popen(
-            with_runnerhub("python3", "-c", HOLDER, config=path, runners=self.runners, strict=self.strict),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = with_runnerhub("python3", "-c", HOLDER, config=path, runners=self.runners, strict=self.strict)
+        self.process = subprocess.Popen(self.older + line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line:
             status = self.process.wait()
@@ -97,7 +97,7 @@ class Instance:
     def run(self, *arguments, timeout=120, **more):
         """Runs a command in the instance's environment: a CompletedProcess with text streams."""
         options = {"capture_output": True, "text": True, "env": self.env, "stdin": subprocess.DEVNULL, **more}
-        return subprocess.run(arguments, timeout=timeout, check=False, **options)
+        return subprocess.run([*self.older, *arguments], timeout=timeout, check=False, **options)
 
     def workflow(self, text, *arguments, timeout=180, **more):
         """Runs a workflow (YAML text): a CompletedProcess, its .report being the --json file."""

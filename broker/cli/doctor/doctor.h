@@ -35,7 +35,8 @@ struct rh_probe {
 	int id_map; /* mount_setattr(2) */
 	int move; /* move_mount(2) */
 	int no_symlinks; /* MOUNT_ATTR_NOSYMFOLLOW */
-	int overlay; /* fsopen(2) */
+	int overlay; /* fsopen(2), or mount(2) where slots are used */
+	bool slots; /* the calls of 5.12 are missing: mounts take the way of old kernels */
 };
 
 struct rh_doctor_runner {

@@ -22,6 +22,7 @@
 
 #define VERSION(major, minor) ((major)*1000 + (minor))
 #define LATE_MOUNTS           VERSION(5, 12) /* mount_setattr(2) with id maps */
+#define OLDEST                VERSION(5, 3) /* pidfd_open(2) */
 
 static void check_version(
 	const struct rh_doctor *doctor, const struct rh_doctor_runner *runner, struct rh_finding *f)
@@ -35,10 +36,13 @@ static void check_version(
 		return;
 	}
 	rh_found(f, RH_HEALTH_OK, "Linux %s", name.release);
-	if (VERSION(major, minor) < LATE_MOUNTS) {
-		rh_found(f, RH_HEALTH_FAILURE,
-			"Linux %s; a job's directories reach its container by calls of 5.12",
+	if (VERSION(major, minor) < OLDEST) {
+		rh_found(f, RH_HEALTH_FAILURE, "Linux %s; processes are held by calls of 5.3",
 			name.release);
+		rh_advise(f, "use a kernel of version 5.12 or newer, of 5.3 at the least");
+	} else if (VERSION(major, minor) < LATE_MOUNTS) {
+		rh_found(f, RH_HEALTH_WARNING,
+			"Linux %s; before 5.12 a job's directories take another way", name.release);
 		rh_advise(f, "use a kernel of version 5.12 or newer");
 	}
 }
@@ -50,6 +54,16 @@ static void skip_probe(const struct rh_doctor *doctor, struct rh_finding *f)
 	else
 		rh_found(f, RH_HEALTH_SKIPPED, "could not be tried in %s: %s", doctor->probed,
 			strerror(-doctor->probe_r));
+}
+
+/* What the way of old kernels loses; also said in docs/kernels.md. */
+static void say_slots(struct rh_finding *f)
+{
+	rh_found(f, RH_HEALTH_WARNING,
+		"no detached mounts (Linux 5.12): jobs get their directories through slots. Lost: "
+		"id maps, so each job runs as its runner's own user, whatever `user:` says, and a "
+		"step of a runner that is not root cannot be root inside");
+	rh_advise(f, "use Linux 5.12 or newer, outside a container that forbids its calls");
 }
 
 static void check_mounts(
@@ -64,6 +78,10 @@ static void check_mounts(
 
 	if (doctor->probe_r < 0) {
 		skip_probe(doctor, f);
+		return;
+	}
+	if (p->slots) {
+		say_slots(f);
 		return;
 	}
 	rh_found(f, RH_HEALTH_OK,
@@ -87,6 +105,10 @@ static void check_userns(
 
 	if (doctor->probe_r < 0) {
 		skip_probe(doctor, f);
+		return;
+	}
+	if (doctor->probe.slots) {
+		rh_found(f, RH_HEALTH_SKIPPED, "not used, since no ids are mapped");
 		return;
 	}
 	rh_found(f, RH_HEALTH_OK, "user namespaces can be made");
@@ -114,7 +136,7 @@ static void check_nosymfollow(
 		rh_found(f, RH_HEALTH_WARNING, "no mounts that follow no symbolic links (%s)",
 			strerror(-doctor->probe.no_symlinks));
 		rh_advise(f,
-			"Linux 5.14 has them; without, links that a job plants are held off "
+			"Linux 5.10 has them; without, links that a job plants are held off "
 			"by the preload library alone");
 	}
 }
@@ -165,19 +187,25 @@ static void check_calls(
 	static const struct {
 		const char *name;
 		bool (*try)(void);
-	} calls[] = {{"pidfd_open", try_pidfd}, {"openat2", try_openat2},
-		{"close_range", try_close_range}, {"seccomp", try_seccomp}};
+		bool replaced; /* done by hand where it is missing */
+	} calls[] = {{"pidfd_open", try_pidfd, false}, {"openat2", try_openat2, true},
+		{"close_range", try_close_range, true}, {"seccomp", try_seccomp, false}};
 	char there[128] = "", missing[128] = "";
+	enum rh_health health = RH_HEALTH_WARNING;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		char *list = calls[i].try() ? there : missing;
+		bool is_there = calls[i].try();
+		char *list = is_there ? there : missing;
 		size_t n = strlen(list);
 
+		if (!is_there && !calls[i].replaced)
+			health = RH_HEALTH_FAILURE;
 		(void)snprintf(list + n, sizeof(there) - n, "%s%s", n ? ", " : "", calls[i].name);
 	}
 	rh_found(f, RH_HEALTH_OK, "%s", there);
 	if (*missing) {
-		rh_found(f, RH_HEALTH_FAILURE, "missing or forbidden: %s", missing);
+		rh_found(f, health, "missing or forbidden: %s%s", missing,
+			health == RH_HEALTH_WARNING ? "; done by other calls" : "");
 		rh_advise(f, "use Linux 5.12 or newer, outside a container that forbids them");
 	}
 }

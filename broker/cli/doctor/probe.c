@@ -10,13 +10,21 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 
 #include "broker/cli/doctor/doctor.h"
 #include "broker/daemon/mount/idmap.h"
 #include "broker/daemon/mount/kernel.h"
+#include "broker/daemon/mount/slot.h"
 #include "broker/daemon/mount/source.h"
 #include "runnerhub/fd.h"
+
+/* statfs(2) and <sys/statvfs.h> of later C libraries. */
+#ifndef ST_NOSYMFOLLOW
+#define ST_NOSYMFOLLOW 0x2000
+#endif
 
 /* Any ids will do. */
 #define PROBE_ID   1000
@@ -43,26 +51,45 @@ static void try_id_map(int dir_fd, struct rh_probe *probe)
 	rh_idmaps_deinit(&maps);
 }
 
-static void try_all(const char *dir, struct rh_probe *probe)
+/* As before Linux 5.12: the directory over itself, by mount(2). */
+static int try_no_symlinks(const char *dir)
 {
-	const struct mount_attr private = {.propagation = MS_PRIVATE};
-	const struct mount_attr no_symlinks = {.attr_set = MOUNT_ATTR_NOSYMFOLLOW};
-	_cleanup_(rh_closep) int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = dir_fd < 0 ? -errno : 0;
+	struct statfs fs;
+	int r = rh_sys_mount(dir, dir, NULL, MS_BIND, NULL);
 
-	if (r == 0 && unshare(CLONE_NEWNS) < 0)
-		r = -errno;
 	if (r == 0)
-		r = rh_sys_result(syscall(
-			SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof(private)));
-	rh_close(rh_steal_fd(&dir_fd));
-	/* Opened before, it would be of the old namespace, where nothing may be mounted. */
-	if (r == 0)
-		dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	*probe = (struct rh_probe){r, r, r, r, r, r};
+		r = rh_sys_mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | MS_NOSYMFOLLOW, NULL);
 	if (r < 0)
-		return;
+		return rh_trace(r);
+	/* Before 5.10 the flag does nothing. */
+	return statfs(dir, &fs) == 0 && ((uint64_t)fs.f_flags & ST_NOSYMFOLLOW)
+		? 0
+		: rh_origin(-EINVAL);
+}
 
+/* Layers in a tmpfs that goes with the namespace. */
+static int try_overlay(const char *dir)
+{
+	int r = rh_sys_mount("probe", dir, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k");
+
+	if (r < 0)
+		return rh_trace(r);
+	if (chdir(dir) < 0 || mkdir("lower", 0700) < 0 || mkdir("upper", 0700) < 0 ||
+		mkdir("work", 0700) < 0)
+		return rh_origin(-errno);
+	return rh_trace(rh_sys_mount("overlay", "lower", "overlay", MS_NOSUID | MS_NODEV,
+		"lowerdir=lower,upperdir=upper,workdir=work"));
+}
+
+static void try_slots(const char *dir, struct rh_probe *probe)
+{
+	probe->no_symlinks = try_no_symlinks(dir);
+	probe->overlay = try_overlay(dir);
+}
+
+static void try_detached(int dir_fd, struct rh_probe *probe)
+{
+	const struct mount_attr no_symlinks = {.attr_set = MOUNT_ATTR_NOSYMFOLLOW};
 	_cleanup_(rh_closep) int clone_fd =
 		rh_sys_open_tree(dir_fd, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
@@ -74,6 +101,25 @@ static void try_all(const char *dir, struct rh_probe *probe)
 	_cleanup_(rh_closep) int fs_fd = rh_sys_fsopen("overlay");
 
 	probe->overlay = fs_fd < 0 ? fs_fd : 0;
+}
+
+static void try_all(const char *dir, struct rh_probe *probe)
+{
+	int r = unshare(CLONE_NEWNS) < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = rh_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+
+	/* Opened before, it would be of the old namespace, where nothing may be mounted. */
+	_cleanup_(rh_closep) int dir_fd = r < 0 ? -1 : open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (r == 0 && dir_fd < 0)
+		r = -errno;
+	*probe = (struct rh_probe){r, r, r, r, r, r, .slots = rh_slot_is_needed()};
+	if (r == 0 && probe->slots)
+		try_slots(dir, probe);
+	else if (r == 0)
+		try_detached(dir_fd, probe);
 }
 
 int rh_probe_run(const char *dir, struct rh_probe *ret_probe)

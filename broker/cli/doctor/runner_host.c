@@ -165,6 +165,10 @@ void rh_check_runner_idmap(
 
 	if (r == 0)
 		r = probe.clone < 0 ? probe.clone : probe.id_map < 0 ? probe.id_map : probe.move;
+	if (doctor->probe.slots) {
+		rh_found(f, RH_HEALTH_SKIPPED, "this kernel maps no ids");
+		return;
+	}
 	rh_found(f, RH_HEALTH_OK, "the work directory's file system has them");
 	if (r == -ENOENT) {
 		rh_found(f, RH_HEALTH_SKIPPED, "the work directory is not there");

@@ -120,6 +120,8 @@ void rh_containers_announce(
 	struct rh_containers *all, const struct rh_profile *profile, const char *runner);
 /* Refill now; called after a lease was answered, so that refilling does not slow it. */
 void rh_containers_refill(struct rh_containers *all);
+/* Can this kernel show a job its directories as another user's? If not, it has its runner's ids. */
+bool rh_containers_map_ids(const struct rh_containers *all);
 /* Stop filling pools (drain). */
 void rh_containers_drain(struct rh_containers *all);
 

@@ -69,6 +69,11 @@ static void on_tick(uv_timer_t *timer)
 	rh_containers_fill(all);
 }
 
+bool rh_containers_map_ids(const struct rh_containers *all)
+{
+	return !rh_mounter_uses_slots(all->options.mounter);
+}
+
 static int make_parent_dir(struct rh_containers *all)
 {
 	if (asprintf(&all->parent_dir, "%s/containers", all->config->state_dir) < 0) {

@@ -180,6 +180,8 @@ static void check_mounts(const struct rh_enforced *e, const struct rh_enforced_w
 	}
 	if (find_mount(e, RH_AGENT_SOCKET_DIR))
 		found(findings, "the agent's socket is still mounted");
+	if (find_mount(e, RH_AGENT_SLOT_DIR))
+		found(findings, "the slot of its mounts is still there");
 	/* A name with a blank or more in it is escaped there: not compared. */
 	if (strpbrk(wanted->workspace, " \t\n\\"))
 		return;

@@ -58,6 +58,7 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 	const struct rh_config *config = container->config;
 	_cleanup_(rh_freep) char *agent = NULL;
 	_cleanup_(rh_freep) char *socket = NULL;
+	_cleanup_(rh_freep) char *slot = NULL;
 	_cleanup_(rh_freep) const char **env = environment_of(profile);
 	char hostname[13];
 	const char *labels[] = {"runnerhub.managed", "true", "runnerhub.profile", profile->name,
@@ -79,14 +80,26 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		socket = NULL;
 		return rh_origin(-ENOMEM);
 	}
+	if (asprintf(&slot, "%s/slot", container->dir) < 0) {
+		slot = NULL;
+		return rh_origin(-ENOMEM);
+	}
 	(void)snprintf(hostname, sizeof(hostname), "%.12s", container->instance_text);
 
-	const struct rh_engine_bind binds[] = {
+	struct rh_engine_bind binds[4] = {
 		{.source = agent, .target = RH_AGENT_PATH, .read_only = true},
 		{.source = socket, .target = RH_AGENT_SOCKET_DIR},
-		{.source = config->docker_socket, .target = "/run/docker.sock"},
 	};
-	const size_t n_binds = sizeof(binds) / sizeof(binds[0]);
+	size_t n_binds = 2;
+
+	if (rh_mounter_uses_slots(container->all->options.mounter))
+		binds[n_binds++] = (struct rh_engine_bind){
+			.source = slot, .target = RH_AGENT_SLOT_DIR, .slave = true};
+	/* Nobody gets this one; an attack shows what it would be good for. */
+	if (rh_weakened("engine-socket"))
+		binds[n_binds++] = (struct rh_engine_bind){
+			.source = config->docker_socket, .target = "/run/docker.sock"};
+
 	struct rh_hardening hardening;
 	struct rh_engine_spec spec = {
 		.name = container->name,
@@ -96,8 +109,7 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		.env = env,
 		.labels = labels,
 		.binds = binds,
-		/* Nobody gets the last one; an attack shows what it would be good for. */
-		.n_binds = rh_weakened("engine-socket") ? n_binds : n_binds - 1,
+		.n_binds = n_binds,
 		.network = network,
 		.dns = (const char *const *)profile->dns,
 		.cpus = cpus_of(profile),

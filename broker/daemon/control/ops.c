@@ -154,6 +154,16 @@ static struct json_object *network_json(const struct rh_control_options *o)
 	return network;
 }
 
+static struct json_object *mounts_json(const struct rh_control_options *o)
+{
+	struct json_object *mounts = json_object_new_object();
+	bool maps = rh_containers_map_ids(o->containers);
+
+	add_text(mounts, "kind", maps ? "detached" : "slot");
+	add(mounts, "idMaps", json_object_new_boolean(maps));
+	return mounts;
+}
+
 static void finish_status(
 	struct rh_call *call, const struct rh_engine_info *info, const struct rh_err *err)
 {
@@ -167,6 +177,7 @@ static void finish_status(
 	add(data, "broker", broker_json(o));
 	add(data, "engine", engine_json(o, info, err));
 	add(data, "network", network_json(o));
+	add(data, "mounts", mounts_json(o));
 	add(data, "store", store_json(o));
 	add(data, "pools", pools);
 	add(data, "jobs", jobs);

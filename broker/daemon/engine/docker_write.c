@@ -83,6 +83,18 @@ static bool add_labels(struct json_object *object, const char *const *pairs)
 	return false;
 }
 
+static bool add_propagation(struct json_object *mount, const struct rh_engine_bind *bind)
+{
+	struct json_object *options = bind->slave ? json_object_new_object() : NULL;
+
+	if (!bind->slave)
+		return true;
+	if (options && add_text(options, "Propagation", "rslave"))
+		return add(mount, "BindOptions", options);
+	json_object_put(options);
+	return false;
+}
+
 /* As mounts of type bind: unlike Binds, a source that is missing is an error and is not made. */
 static bool add_mounts(struct json_object *host, const struct rh_engine_spec *spec)
 {
@@ -95,7 +107,8 @@ static bool add_mounts(struct json_object *host, const struct rh_engine_spec *sp
 		ok = mount && append(mounts, mount) && add_text(mount, "Type", "bind") &&
 			add_text(mount, "Source", spec->binds[i].source) &&
 			add_text(mount, "Target", spec->binds[i].target) &&
-			add_flag(mount, "ReadOnly", spec->binds[i].read_only);
+			add_flag(mount, "ReadOnly", spec->binds[i].read_only) &&
+			add_propagation(mount, &spec->binds[i]);
 	}
 	if (ok)
 		return add(host, "Mounts", mounts);

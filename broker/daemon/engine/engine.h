@@ -26,6 +26,7 @@ struct rh_engine_bind {
 	const char *source; /* on the host */
 	const char *target;
 	bool read_only;
+	bool slave; /* what the host mounts there later appears inside */
 };
 
 struct rh_engine_spec {

@@ -126,7 +126,7 @@ void rh_job_arm(struct rh_job *job, uint64_t timeout_ms, uv_timer_cb cb);
 void rh_jobs_on_ended(struct rh_jobs *jobs);
 
 /* isolation.c */
-void rh_job_read_isolation(struct rh_job *job, bool id_mapped);
+void rh_job_read_isolation(struct rh_job *job, const struct rh_mount_result *result);
 
 /* watch.c */
 int rh_jobs_watch_start(struct rh_jobs *jobs);

@@ -26,6 +26,8 @@ struct reading {
 	pid_t pid;
 	char *workspace;
 	struct rh_enforced_wanted wanted;
+	bool slot; /* how its directories reached it */
+	bool no_follow;
 	int r;
 	char verdict[400];
 	struct json_object *data;
@@ -39,6 +41,20 @@ static void reading_free(struct reading *reading)
 	free(reading);
 }
 
+/* What the kernel does not tell, since only calls that it lacks would say so. */
+static bool add_files(struct reading *reading)
+{
+	struct json_object *files = json_object_new_object();
+
+	return json_object_object_add(reading->data, "files", files) == 0 &&
+		json_object_object_add(files, "lateMounts",
+			json_object_new_string(reading->slot ? "slot" : "detached")) == 0 &&
+		json_object_object_add(files, "idMapped",
+			json_object_new_boolean(reading->wanted.id_mapped)) == 0 &&
+		json_object_object_add(files, "tempFollowsNoLinks",
+			json_object_new_boolean(reading->no_follow)) == 0;
+}
+
 static void on_work(uv_work_t *work)
 {
 	struct reading *reading = rh_list_entry(work, struct reading, work);
@@ -50,7 +66,7 @@ static void on_work(uv_work_t *work)
 	(void)rh_enforced_check(
 		enforced, &reading->wanted, reading->verdict, sizeof(reading->verdict));
 	reading->data = rh_enforced_to_json(enforced);
-	if (!reading->data)
+	if (!reading->data || !add_files(reading))
 		reading->r = rh_origin(-ENOMEM);
 }
 
@@ -103,7 +119,7 @@ static void on_work_done(uv_work_t *work, int status)
 	rh_job_maybe_free(job);
 }
 
-void rh_job_read_isolation(struct rh_job *job, bool id_mapped)
+void rh_job_read_isolation(struct rh_job *job, const struct rh_mount_result *result)
 {
 	struct reading *reading = calloc(1, sizeof(*reading));
 
@@ -116,10 +132,12 @@ void rh_job_read_isolation(struct rh_job *job, bool id_mapped)
 	reading->job = job;
 	reading->config = rh_config_ref(job->config);
 	reading->pid = rh_container_pid(job->container);
+	reading->slot = !rh_containers_map_ids(job->all->options.containers);
+	reading->no_follow = result->no_follow;
 	reading->wanted = (struct rh_enforced_wanted){
 		.profile = job->profile,
 		.workspace = reading->workspace,
-		.id_mapped = id_mapped,
+		.id_mapped = result->id_mapped,
 	};
 	if (uv_queue_work(job->all->options.loop, &reading->work, on_work, on_work_done) < 0) {
 		reading_free(reading);

@@ -123,13 +123,19 @@ static void on_leased(
 	if (result->swapped_workspace)
 		rh_job_event(job, "workspace.swapped",
 			"%s had not been scrubbed; a fresh one was made", job->request.repo);
-	rh_job_read_isolation(job, result->id_mapped);
+	rh_job_read_isolation(job, result);
 	rh_containers_refill(all->options.containers);
 }
 
+/*
+ * Without id maps whatever root wrote would be root's on the host, set-user-id files too: then each
+ * job has its runner's own ids, whatever its profile says.
+ */
 static void step_ids(const struct rh_job *job, uid_t *ret_uid, gid_t *ret_gid)
 {
-	switch (job->profile->user) {
+	bool maps = rh_containers_map_ids(job->all->options.containers);
+
+	switch (maps ? job->profile->user : RH_USER_RUNNER) {
 	case RH_USER_RUNNER:
 		*ret_uid = job->runner->uid;
 		*ret_gid = job->runner->gid;

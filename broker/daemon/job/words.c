@@ -12,8 +12,11 @@ void rh_job_say_ready(const struct rh_job *job, char *buf, size_t size)
 {
 	const struct rh_profile *p = job->profile;
 	char limits[160];
+	const char *user = "";
 	int n = 0;
 
+	if (p->user != RH_USER_RUNNER && !rh_containers_map_ids(job->all->options.containers))
+		user = "user: the runner's own, since this kernel (before 5.12) maps no ids\n";
 	if (p->cpus > 0)
 		n += snprintf(limits + n, sizeof(limits) - (size_t)n, "%g cpus, ", p->cpus);
 	if (p->memory_bytes > 0)
@@ -31,8 +34,10 @@ void rh_job_say_ready(const struct rh_job *job, char *buf, size_t size)
 		"profile: %s\n"
 		"limits: %s\n"
 		"network: %s\n"
+		"%s"
 		"job: %s\n"
 		"::endgroup::\n",
 		(double)job->start_us / 1000, rh_container_name(job->container),
-		job->cold ? "new" : "warm", p->image, p->name, limits, p->network, job->id_text);
+		job->cold ? "new" : "warm", p->image, p->name, limits, p->network, user,
+		job->id_text);
 }

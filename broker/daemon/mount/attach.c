@@ -33,6 +33,7 @@ struct job {
 	int mount_fds[RH_PLAN_MAX]; /* -1: left out */
 	int tools_fd;
 	int ns_fd;
+	struct rh_slot slot; /* of a container on an old kernel */
 	bool marked;
 	struct stat agent_dir;
 	struct rh_mount_result result;
@@ -45,6 +46,7 @@ static void close_job(struct job *job)
 	rh_close(job->tools_fd);
 	rh_close(job->ns_fd);
 	rh_close(job->set.root_fd);
+	rh_slot_deinit(&job->slot);
 	rh_ledger_close(&job->ledger);
 }
 
@@ -115,6 +117,18 @@ static int make_plan(struct job *job, struct rh_err *err)
 	return rh_trace(rh_plan_make(attach, &names, &job->plan, err));
 }
 
+static int find_slot(struct job *job, struct rh_err *err)
+{
+	int r = rh_slot_open(job->attach->state_dir, &job->slot);
+
+	if (r < 0)
+		return rh_err_set(
+			err, r, "the slot in %.300s: %s", job->attach->state_dir, strerror(-r));
+	if (job->slot.host_fd >= 0)
+		job->set.slot = &job->slot;
+	return 0;
+}
+
 static int get_id_map(struct job *job, struct rh_err *err)
 {
 	const struct rh_idmap_key key = {
@@ -125,7 +139,11 @@ static int get_id_map(struct job *job, struct rh_err *err)
 		.base = job->attach->id_map_base,
 	};
 
-	job->result.id_mapped = rh_idmap_is_needed(&key);
+	job->result.id_mapped = !job->set.slot && rh_idmap_is_needed(&key);
+	if (job->set.slot && (key.step_uid != key.runner_uid || key.step_gid != key.runner_gid))
+		return rh_err_set(err, -EOPNOTSUPP,
+			"this kernel maps no ids, so a job must have its runner's own; set "
+			"'user: runner' in the profile");
 	if (!job->result.id_mapped)
 		return 0;
 	return rh_trace(rh_idmaps_get(job->tools->maps, &key, &job->set.userns_fd, err));
@@ -188,6 +206,8 @@ static int prepare(struct job *job, struct rh_err *err)
 	if (r == 0)
 		r = find_container(job, err);
 	if (r == 0)
+		r = find_slot(job, err);
+	if (r == 0)
 		r = get_id_map(job, err);
 	if (r == 0)
 		r = rh_ledger_open(
@@ -223,12 +243,18 @@ static size_t owned_from(const struct rh_mount_attach *attach, const char *targe
 	return strlen(target);
 }
 
+static int move(const struct job *job, int mount_fd, int target_fd)
+{
+	return rh_trace(job->set.slot ? rh_slot_move(job->set.slot, mount_fd, target_fd)
+				      : rh_sys_move_mount(mount_fd, target_fd));
+}
+
 static int put(const struct job *job, const struct rh_inside *inside, int mount_fd,
 	const char *target, struct rh_err *err)
 {
 	_cleanup_(rh_closep) int fd =
 		rh_inside_make_dir(inside, target, owned_from(job->attach, target));
-	int r = fd < 0 ? fd : rh_sys_move_mount(mount_fd, fd);
+	int r = fd < 0 ? fd : move(job, mount_fd, fd);
 
 	if (r < 0)
 		return rh_err_set(
@@ -244,7 +270,7 @@ static int put_below(
 	const char *name = rh_plan_below(parent->target, entry->target);
 	_cleanup_(rh_closep) int fd = rh_sys_openat2(job->mount_fds[entry->below],
 		name ? name : ".", O_PATH | O_DIRECTORY | O_NOFOLLOW, RH_BENEATH);
-	int r = fd < 0 ? fd : rh_sys_move_mount(mount_fd, fd);
+	int r = fd < 0 ? fd : move(job, mount_fd, fd);
 
 	if (r < 0)
 		return rh_err_set(err, r, "cannot attach %.300s in the container: %s",
@@ -285,7 +311,16 @@ static int add_skeletons(const struct job *job, struct rh_inside *inside, struct
 	return 0;
 }
 
-static int visit(const struct job *job, struct rh_inside *inside, struct rh_err *err)
+static int say_slot(struct rh_err *err, int r)
+{
+	if (r == -ENOLINK)
+		return rh_err_set(err, r,
+			"what is mounted on the host does not appear in the container; let the "
+			"engine see the host's mounts (systemd: MountFlags=, PrivateMounts=)");
+	return r < 0 ? rh_err_set(err, r, "the container's slot: %s", strerror(-r)) : 0;
+}
+
+static int visit(struct job *job, struct rh_inside *inside, struct rh_err *err)
 {
 	int r = rh_inside_enter(inside, job->ns_fd);
 
@@ -296,10 +331,14 @@ static int visit(const struct job *job, struct rh_inside *inside, struct rh_err 
 	_cleanup_(rh_closep) int agent_fd = rh_inside_agent_dir(inside, &job->agent_dir);
 
 	r = check_agent_dir(agent_fd, job, err);
+	if (r == 0 && job->set.slot)
+		r = say_slot(err, rh_slot_arrive(job->set.slot, inside->root_fd));
 	if (r == 0)
 		r = add_skeletons(job, inside, err);
 	if (r == 0)
 		r = put_all(job, inside, err);
+	if (r == 0 && job->set.slot)
+		r = say_slot(err, rh_slot_leave(job->set.slot, inside->root_fd));
 	if (r < 0)
 		return rh_trace(r);
 	if (rh_weakened("agent-socket"))
@@ -326,6 +365,7 @@ int rh_attach_run(const struct rh_attach_tools *tools, const struct rh_mount_att
 		.mount_fds = {-1, -1, -1, -1, -1, -1, -1, -1},
 		.tools_fd = -1,
 		.ns_fd = -1,
+		.slot = RH_SLOT_INIT,
 	};
 	struct rh_inside inside = {.root_fd = -1, .uid = attach->step_uid, .gid = attach->step_gid};
 	int r = prepare(&job, err);
@@ -335,6 +375,11 @@ int rh_attach_run(const struct rh_attach_tools *tools, const struct rh_mount_att
 		rh_inside_deinit(&inside);
 		if (rh_home_return(tools->home) < 0)
 			_exit(1); /* in a strange namespace nothing else may be done */
+	}
+	if (job.set.slot) {
+		int ended = rh_slot_end(job.set.slot, attach->state_dir);
+
+		r = r < 0 ? r : say_slot(err, ended);
 	}
 	if (r < 0 && job.result.no_follow)
 		(void)rh_view_drop(tools->views, tools->home, attach->work);

@@ -24,6 +24,7 @@
 #include "broker/daemon/mount/inside.h"
 #include "broker/daemon/mount/sweep.h"
 #include "runnerhub/clock.h"
+#include "runnerhub/fd.h"
 
 /* A sweep that goes on for longer leaves the rest for the next one: others wait too. */
 #define SWEEP_MAX_MS      INT64_C(600000)
@@ -108,7 +109,7 @@ static int do_request(struct helper *helper, const struct rh_mount_request *requ
 		r = rh_retire_run(&tools, &request->retire, err);
 		break;
 	case RH_MOUNT_MAKE_DIR:
-		r = rh_sweep_make(request->dir.parent, request->dir.name);
+		r = rh_sweep_make(request->dir.parent, request->dir.name, request->dir.slot);
 		break;
 	case RH_MOUNT_SWEEP:
 		r = rh_sweep_trash(request->dir.parent, &count);
@@ -180,7 +181,7 @@ static void close_foreign(int *fd)
 	if (*fd != 3 && dup3(*fd, 3, O_CLOEXEC) < 0)
 		_exit(1);
 	*fd = 3;
-	if (syscall(SYS_close_range, 4U, ~0U, 0U) < 0)
+	if (rh_close_from(4) < 0)
 		_exit(1);
 }
 

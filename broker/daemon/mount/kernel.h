@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "runnerhub/err.h"
+#include "runnerhub/walk.h"
 
 #define RH_MNT_DETACH 2 /* umount2(2), MNT_DETACH */
 
@@ -29,18 +30,10 @@ static inline int rh_sys_result(long r)
 	return r < 0 ? rh_origin(-errno) : (int)r;
 }
 
-/* openat2(2); close-on-exec is added. EAGAIN means that a rename came between: tried again. */
+/* openat2(2), or what it does by hand before 5.6; close-on-exec is added. */
 static inline int rh_sys_openat2(int dir_fd, const char *path, int flags, uint64_t resolve)
 {
-	const struct open_how how = {
-		.flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
-		.resolve = resolve,
-	};
-	int r = -EAGAIN;
-
-	for (int i = 0; i < 16 && r == -EAGAIN; i++)
-		r = rh_sys_result(syscall(SYS_openat2, dir_fd, path, &how, sizeof(how)));
-	return r;
+	return rh_trace(rh_open_beneath(dir_fd, path, flags, resolve));
 }
 
 static inline int rh_sys_open_tree(int dir_fd, unsigned flags)
@@ -74,6 +67,13 @@ static inline int rh_sys_fsconfig(int fd, unsigned command, const char *key, con
 static inline int rh_sys_fsmount(int fd, unsigned attributes)
 {
 	return rh_sys_result(syscall(SYS_fsmount, fd, FSMOUNT_CLOEXEC, attributes));
+}
+
+/* mount(2), for what has no descriptors. */
+static inline int rh_sys_mount(const char *source, const char *target, const char *type,
+	unsigned long flags, const char *data)
+{
+	return rh_sys_result(syscall(SYS_mount, source, target, type, flags, data));
 }
 
 static inline int rh_sys_umount(const char *path, int flags)

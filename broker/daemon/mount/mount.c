@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "broker/daemon/mount/mounter.h"
+#include "broker/daemon/mount/slot.h"
 #include "runnerhub/cleanup.h"
 
 int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err)
@@ -21,6 +22,7 @@ int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err)
 	if (r < 0)
 		return rh_err_set(err, r, "out of memory");
 	mounter->deadline_ms = RH_MOUNT_DEADLINE_MS;
+	mounter->slots = rh_slot_is_needed();
 	mounter->zygote = (struct rh_zygote)RH_ZYGOTE_INIT;
 	for (size_t i = 0; i < RH_MOUNT_HELPERS; i++)
 		mounter->first_fds[i] = -1;
@@ -34,6 +36,11 @@ int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err)
 	}
 	*ret_mounter = mounter;
 	return 0;
+}
+
+bool rh_mounter_uses_slots(const struct rh_mounter *mounter)
+{
+	return mounter->slots;
 }
 
 void rh_mounter_set_program(struct rh_mounter *mounter, const char *program)
@@ -164,8 +171,8 @@ int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swep
 int rh_mounter_make_dir(struct rh_mounter *mounter, const char *parent, const char *name,
 	rh_mount_done_fn cb, void *arg)
 {
-	struct rh_mount_request request = {
-		.op = RH_MOUNT_MAKE_DIR, .dir = {.parent = parent, .name = name}};
+	struct rh_mount_request request = {.op = RH_MOUNT_MAKE_DIR,
+		.dir = {.parent = parent, .name = name, .slot = mounter->slots}};
 
 	return rh_trace(submit(mounter, &request, cb, NULL, arg));
 }

@@ -101,6 +101,11 @@ typedef void (*rh_mount_swept_fn)(void *arg, int r, uint64_t bytes, uint64_t n_f
  * Context: start-up, single-threaded, before the loop and before any thread exists.
  */
 int rh_mounter_fork(struct rh_mounter **ret_mounter, struct rh_err *err);
+/*
+ * Does this kernel lack detached mounts (before 5.12)? Then containers need their slot bound in,
+ * and no ids are mapped: a job must run with its runner's own (slot.h).
+ */
+bool rh_mounter_uses_slots(const struct rh_mounter *mounter);
 /* What runs as PROGRAM --mount-zygote PID if the first zygote dies. @program is borrowed. */
 void rh_mounter_set_program(struct rh_mounter *mounter, const char *program);
 /* @log is borrowed. Context: loop thread, like all below. */
@@ -129,7 +134,8 @@ int rh_mounter_retire(struct rh_mounter *mounter, const struct rh_mount_retire *
 	rh_mount_done_fn cb, void *arg);
 /* Deletes <work>/_runnerhub/trash/… in the background; @cb may be NULL. */
 int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swept_fn cb, void *arg);
-/* Makes a container's own directory, <parent>/<name>, and socket/ in it, both mode 0700. */
+/* Makes a container's own directory, <parent>/<name>, and socket/ in it, both mode 0700; where
+ * slots are used its slot, too. */
 int rh_mounter_make_dir(struct rh_mounter *mounter, const char *parent, const char *name,
 	rh_mount_done_fn cb, void *arg);
 /* Deletes <parent>/<name> whole, in the background; @cb may be NULL. */

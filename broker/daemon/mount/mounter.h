@@ -72,6 +72,7 @@ struct rh_mounter {
 	struct rh_mount_channel channels[RH_MOUNT_HELPERS];
 	int first_fds[RH_MOUNT_HELPERS]; /* sockets of the helpers forked at start-up */
 	int64_t deadline_ms;
+	bool slots; /* this kernel has no detached mounts */
 	uint64_t seq;
 	unsigned n_handles;
 	bool closing;

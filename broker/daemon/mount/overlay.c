@@ -110,6 +110,24 @@ static int set_layer(int fs_fd, const char *key, int layer_fd)
 	return rh_sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, key, path);
 }
 
+/* By mount(2), before Linux 5.2. Options that an old kernel does not know fail the whole. */
+static int create_in_slot(struct rh_slot *slot, const struct layers *layers, int lower_fd)
+{
+	static const char *const more[] = {",redirect_dir=on", ""};
+	int r = -EINVAL;
+
+	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]) && r == -EINVAL; i++) {
+		char options[192];
+
+		(void)snprintf(options, sizeof(options),
+			"lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,"
+			"workdir=/proc/self/fd/%d%s",
+			lower_fd, layers->upper_fd, layers->work_fd, more[i]);
+		r = rh_slot_add_overlay(slot, options);
+	}
+	return rh_trace(r);
+}
+
 static int create(const struct layers *layers, int lower_fd)
 {
 	_cleanup_(rh_closep) int fs_fd = rh_sys_fsopen("overlay");
@@ -182,6 +200,9 @@ int rh_overlay_try(const struct rh_overlay *overlay, enum rh_overlay_lower how)
 
 	if (r < 0)
 		return rh_trace(r);
+
+	if (overlay->slot)
+		return rh_trace(create_in_slot(overlay->slot, &layers, overlay->lower_fd));
 
 	_cleanup_(rh_closep) int lower_fd = rh_source_clone(
 		overlay->lower_fd, how == RH_OVERLAY_PLAIN ? -1 : overlay->userns_fd, true);

@@ -26,13 +26,14 @@ struct rh_overlay {
 	int lower_fd; /* directory of the host, may be O_PATH */
 	int state_fd; /* the container's own directory */
 	int userns_fd; /* id map of the lower layer, -1: none */
+	struct rh_slot *slot; /* on an old kernel what it is mounted in; else NULL */
 	uid_t uid; /* the step's ids: owner of the root of what is made */
 	gid_t gid;
 	const struct rh_home *home;
 };
 
 /**
- * rh_overlay_make() - a detached overlay
+ * rh_overlay_make() - a detached overlay, or one in the slot
  *
  * Upper and work directory are the spare ones, or are made. What an earlier try left is deleted.
  * Context: the helper process. Return: the descriptor; negative errno.

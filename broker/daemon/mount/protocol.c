@@ -27,7 +27,7 @@ struct head {
 	uint32_t step_uid;
 	uint32_t step_gid;
 	uint32_t id_map_base;
-	uint32_t flag; /* attach: tools_writable; release: scrub_workspace */
+	uint32_t flag; /* attach: tools_writable; release: scrub_workspace; make: slot */
 	int32_t worker_pid;
 	uint64_t worker_start;
 };
@@ -94,6 +94,8 @@ static void numbers_to_head(const struct rh_mount_request *request, struct head 
 	} else if (request->op == RH_MOUNT_RETIRE) {
 		head->runner_uid = request->retire.runner_uid;
 		head->runner_gid = request->retire.runner_gid;
+	} else {
+		head->flag = request->dir.slot;
 	}
 }
 
@@ -124,6 +126,8 @@ static void numbers_from_head(const struct head *head, struct rh_mount_request *
 			.runner_uid = head->runner_uid,
 			.runner_gid = head->runner_gid,
 		};
+	} else {
+		request->dir.slot = head->flag != 0;
 	}
 }
 

@@ -40,6 +40,7 @@ struct rh_mount_request {
 		struct {
 			const char *parent; /* the work directory of a sweep */
 			const char *name; /* NULL in a sweep */
+			bool slot; /* to make with it (slot.h) */
 		} dir;
 	};
 };

@@ -51,6 +51,13 @@ int rh_source_clone(int fd, int userns_fd, bool read_only)
 	return r < 0 ? rh_origin(r) : rh_steal_fd(&mount_fd);
 }
 
+int rh_source_mount(const struct rh_source_set *set, int fd, bool read_only)
+{
+	if (set->slot)
+		return rh_trace(rh_slot_add(set->slot, fd, read_only));
+	return rh_trace(rh_source_clone(fd, set->userns_fd, read_only));
+}
+
 static int open_entry(const struct rh_source_set *set, const struct rh_plan_entry *entry)
 {
 	if (entry->create)
@@ -78,7 +85,7 @@ int rh_source_open(
 
 	bool read_only = entry->read_only &&
 		!(entry->base == RH_PLAN_WORK && rh_weakened("read-only-actions"));
-	int r = rh_source_clone(fd, set->userns_fd, read_only);
+	int r = rh_source_mount(set, fd, read_only);
 
 	if (r == -EOPNOTSUPP && entry->map_optional)
 		r = rh_source_clone(fd, -1, read_only);

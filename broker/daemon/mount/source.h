@@ -10,6 +10,7 @@
 
 #include "broker/daemon/mount/ledger.h"
 #include "broker/daemon/mount/plan.h"
+#include "broker/daemon/mount/slot.h"
 #include "runnerhub/err.h"
 
 struct rh_source_set {
@@ -17,6 +18,7 @@ struct rh_source_set {
 	const char *root; /* of the runner, for messages */
 	int root_fd;
 	int userns_fd; /* the id map; -1: none is needed */
+	struct rh_slot *slot; /* what mounts go through on an old kernel; NULL: they are detached */
 };
 
 /**
@@ -28,6 +30,9 @@ struct rh_source_set {
  * Source:  open_tree(2), mount_setattr(2)
  */
 int rh_source_clone(int fd, int userns_fd, bool read_only);
+
+/* The same by what @set has: a clone, with its id map, or a mount in its slot. */
+int rh_source_mount(const struct rh_source_set *set, int fd, bool read_only);
 
 /* Opens (or makes) what an entry of the plan names and clones it. Return: the descriptor; -ENOENT:
  * it is to be left out; negative errno with @err. */

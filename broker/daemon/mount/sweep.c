@@ -17,6 +17,7 @@
 #include "broker/daemon/mount/ledger.h"
 #include "broker/daemon/mount/overlay.h"
 #include "broker/daemon/mount/plan.h"
+#include "broker/daemon/mount/slot.h"
 #include "runnerhub/cleanup.h"
 
 static int open_trash(const char *work)
@@ -63,10 +64,15 @@ int rh_sweep_remove(const char *parent, const char *name, struct rh_tree_count *
 		return rh_origin(-EINVAL);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : rh_origin(-errno);
-	return rh_trace(rh_tree_delete(fd, name, count));
+
+	_cleanup_(rh_closep) int own_fd =
+		openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = own_fd < 0 ? 0 : rh_slot_drop(own_fd);
+
+	return r < 0 ? rh_trace(r) : rh_trace(rh_tree_delete(fd, name, count));
 }
 
-int rh_sweep_make(const char *parent, const char *name)
+int rh_sweep_make(const char *parent, const char *name, bool slot)
 {
 	if (!rh_plan_is_name(name))
 		return rh_origin(-EINVAL);
@@ -83,6 +89,8 @@ int rh_sweep_make(const char *parent, const char *name)
 
 	if (own_fd < 0 || mkdirat(own_fd, "socket", 0700) < 0)
 		return rh_origin(-errno);
+	int r = slot ? rh_slot_make(own_fd) : 0;
+
 	/* Making them takes longer than mounting them, and a job would wait for it. */
-	return rh_trace(rh_overlay_make_dirs(own_fd, RH_OVERLAY_SPARE));
+	return r < 0 ? rh_trace(r) : rh_trace(rh_overlay_make_dirs(own_fd, RH_OVERLAY_SPARE));
 }

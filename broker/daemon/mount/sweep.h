@@ -5,6 +5,8 @@
  * Deleting in the background: the trash of a work directory, a container's own directory.
  */
 
+#include <stdbool.h>
+
 #include "broker/daemon/mount/tree.h"
 
 /* Deletes what is in <work>/_runnerhub/trash. Return: 0; the first reason why something stays. */
@@ -14,6 +16,7 @@ int rh_sweep_trash(const char *work, struct rh_tree_count *count);
 int rh_sweep_remove(const char *parent, const char *name, struct rh_tree_count *count);
 
 /* Makes <parent>/<name> with socket/ and the overlay's directories; @parent too if it is missing.
+ * @slot: with its slot, too (slot.h)
  * Return: 0; -EEXIST; negative errno.
  */
-int rh_sweep_make(const char *parent, const char *name);
+int rh_sweep_make(const char *parent, const char *name, bool slot);

@@ -89,12 +89,13 @@ int rh_overlay_tools(const struct rh_source_set *set, const struct rh_mount_atta
 	if (lower_fd < 0)
 		return rh_trace(lower_fd);
 	if (attach->tools_writable || rh_weakened("tool-overlay"))
-		return rh_trace(rh_source_clone(lower_fd, set->userns_fd, false));
+		return rh_trace(rh_source_mount(set, lower_fd, false));
 
 	const struct rh_overlay overlay = {
 		.lower_fd = lower_fd,
 		.state_fd = state_fd,
 		.userns_fd = set->userns_fd,
+		.slot = set->slot,
 		.uid = attach->step_uid,
 		.gid = attach->step_gid,
 		.home = home,

@@ -21,6 +21,7 @@
 
 #include "broker/daemon/ipc/procfs.h"
 #include "broker/daemon/mount/kernel.h"
+#include "broker/daemon/mount/slot.h"
 #include "runnerhub/cleanup.h"
 #include "runnerhub/weaken.h"
 
@@ -149,6 +150,35 @@ struct put {
 	bool late_flag; /* Linux 5.10 to 5.13: by mount(2), once it is in its place */
 };
 
+/* By mount(2) alone, before Linux 5.12. Return: 0; -EINVAL: there are no such mounts. */
+static int put_old(const char *work, int temp_fd)
+{
+	const unsigned long flags = MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOSYMFOLLOW;
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", temp_fd);
+
+	int r = rh_sys_mount(path, path, NULL, MS_BIND, NULL);
+
+	if (r < 0)
+		return rh_trace(r);
+
+	_cleanup_(rh_closep) int fd = open_temp(work);
+
+	if (fd < 0)
+		return rh_trace(fd);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	r = rh_sys_mount(NULL, path, NULL, MS_PRIVATE, NULL);
+	if (r == 0)
+		r = rh_sys_mount(NULL, path, NULL, flags, NULL);
+	/* Before 5.10 the flag is not refused, it does nothing. */
+	if (r == 0 && !is_view(fd))
+		r = rh_origin(-EINVAL);
+	if (r < 0 && (rh_inside_detach(fd) < 0 || chdir("/") < 0))
+		return rh_origin(-errno);
+	return rh_trace(r);
+}
+
 static int on_put(void *arg)
 {
 	const struct put *put = arg;
@@ -167,6 +197,8 @@ static int on_put(void *arg)
 		return rh_origin(-errno);
 	if (st.st_dev != put->temp->st_dev || st.st_ino != put->temp->st_ino)
 		return rh_origin(-ESTALE);
+	if (put->mount_fd < 0)
+		return rh_trace(put_old(put->work, fd));
 	r = rh_sys_move_mount(put->mount_fd, fd);
 	if (r < 0 || !put->late_flag)
 		return rh_trace(r);
@@ -228,9 +260,12 @@ int rh_view_put(struct rh_views *views, const struct rh_home *home, const char *
 	if (ns_fd < 0 && ns_fd != -EXDEV)
 		return rh_trace(ns_fd);
 
-	_cleanup_(rh_closep) int mount_fd = clone_temp(temp_fd, &put.late_flag);
+	put.late_flag = rh_slot_is_needed();
 
-	if (mount_fd < 0)
+	_cleanup_(rh_closep) int mount_fd =
+		put.late_flag ? -1 : clone_temp(temp_fd, &put.late_flag);
+
+	if (mount_fd < 0 && !put.late_flag)
 		return rh_trace(mount_fd);
 	put.mount_fd = mount_fd;
 

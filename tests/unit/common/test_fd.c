@@ -81,6 +81,19 @@ START_TEST(files_are_read_up_to_the_bound)
 }
 END_TEST
 
+START_TEST(all_above_are_closed)
+{
+	int low = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int high = fcntl(low, F_DUPFD_CLOEXEC, 200);
+
+	ck_assert_int_ge(high, 200);
+	ck_assert_int_eq(rh_close_from(high), 0);
+	ck_assert_int_eq(fcntl(high, F_GETFD), -1);
+	ck_assert_int_ge(fcntl(low, F_GETFD), 0);
+	(void)close(low);
+}
+END_TEST
+
 static void tests(Suite *suite)
 {
 	TCase *sockets = tcase_create("sockets");
@@ -88,7 +101,7 @@ static void tests(Suite *suite)
 	tcase_add_checked_fixture(sockets, make_dir, remove_dir);
 	tcase_add_test(sockets, long_socket_paths_work);
 	suite_add_tcase(suite, sockets);
-	RH_ADD_TESTS(suite, "files", files_are_read_up_to_the_bound);
+	RH_ADD_TESTS(suite, "files", files_are_read_up_to_the_bound, all_above_are_closed);
 }
 
 RH_TEST_MAIN("fd", tests);

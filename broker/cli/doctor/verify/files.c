@@ -142,6 +142,25 @@ static bool is_ours(const struct rh_verify *verify, const char *point)
 	return false;
 }
 
+/* The slot of a container that is not leased yet, on a kernel before 5.12: <containers>/ID/slot. */
+static bool is_slot(const struct rh_verify *verify, const char *point)
+{
+	const char *slash = strrchr(point, '/');
+	char instance[NAME_MAX + 1] = "";
+	const char *begin = slash;
+
+	if (!slash || strcmp(slash, "/slot") != 0)
+		return false;
+	while (begin > point && begin[-1] != '/')
+		begin--;
+	(void)snprintf(instance, sizeof(instance), "%.*s", (int)(slash - begin), begin);
+
+	const char *state =
+		rh_json_text(rh_verify_find(verify->records, "instance", instance), "state");
+
+	return strcmp(state, "creating") == 0 || strcmp(state, "warm") == 0;
+}
+
 /* All late mounts are in the containers' own namespaces: the host's has none of them. */
 void rh_verify_mounts(struct rh_verify *verify)
 {
@@ -158,7 +177,7 @@ void rh_verify_mounts(struct rh_verify *verify)
 		if (sscanf(line, "%*s %*s %*s %*s %4095s", point) != 1)
 			continue;
 		unescape(point);
-		if (!is_ours(verify, point))
+		if (!is_ours(verify, point) || is_slot(verify, point))
 			continue;
 		(void)snprintf(fix, sizeof(fix), "umount -l %s",
 			rh_verify_quote(point, quoted, sizeof(quoted)));

@@ -216,6 +216,10 @@ START_TEST(late_mounts_are_reported)
 	expect(rh_checks_kernel, "kernel.nosymfollow", RH_HEALTH_WARNING, "", &doctor, NULL);
 	doctor.probe.overlay = -ENODEV;
 	expect(rh_checks_kernel, "kernel.overlay", RH_HEALTH_FAILURE, "", &doctor, NULL);
+	doctor.probe.slots = true;
+	expect(rh_checks_kernel, "kernel.mounts", RH_HEALTH_WARNING, "Lost: id maps", &doctor,
+		NULL);
+	expect(rh_checks_kernel, "kernel.userns", RH_HEALTH_SKIPPED, "", &doctor, NULL);
 }
 END_TEST
 

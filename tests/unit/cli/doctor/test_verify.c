@@ -231,6 +231,32 @@ START_TEST(mounts_on_the_host)
 }
 END_TEST
 
+static void given_slot(const char *recorded)
+{
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), "22 21 0:5 / %s/containers/a1/slot rw - tmpfs slot rw\n",
+		state_dir);
+	test_file("proc/self/mountinfo", text);
+	given("running", recorded);
+	rh_verify_mounts(&verify);
+}
+
+/* What a warm container waits with on an old kernel, and a leased one has no more. */
+START_TEST(slot_of_a_warm_container)
+{
+	given_slot("warm");
+	expect_none();
+}
+END_TEST
+
+START_TEST(slot_of_a_leased_container)
+{
+	given_slot("leased");
+	expect_one("/containers/a1/slot", "umount -l '");
+}
+END_TEST
+
 START_TEST(directories_and_markers)
 {
 	given("running", "leased");
@@ -284,7 +310,8 @@ void tests_of_verify(Suite *suite)
 {
 	const TTest *const all[] = {what_agrees_is_not_named, containers_and_records,
 		jobs_and_records, endpoints_and_control_groups, processes_have_somebody_above_them,
-		mounts_on_the_host, directories_and_markers, nobody_answers};
+		mounts_on_the_host, slot_of_a_warm_container, slot_of_a_leased_container,
+		directories_and_markers, nobody_answers};
 	TCase *cases = tcase_create("verify");
 
 	tcase_add_checked_fixture(cases, setup, teardown);

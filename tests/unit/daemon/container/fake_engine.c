@@ -152,6 +152,9 @@ int rh_engine_create(struct rh_engine *engine, const struct rh_engine_spec *spec
 		(void)snprintf(container->socket_dir, sizeof(container->socket_dir), "%s",
 			spec->binds[1].source);
 		(void)snprintf(call->text, sizeof(call->text), "%s", container->id);
+		fakes.n_binds = spec->n_binds;
+		if (spec->n_binds > 2 && !spec->binds[2].slave)
+			abort();
 	}
 	fakes_later(2, on_create_ends, call);
 	return 0;

@@ -93,6 +93,11 @@ struct rh_mounter *fakes_mounter(void)
 	return (struct rh_mounter *)&fakes;
 }
 
+bool rh_mounter_uses_slots(const struct rh_mounter *mounter)
+{
+	return fakes.slots;
+}
+
 int rh_mounter_attach(struct rh_mounter *mounter, const struct rh_mount_attach *attach,
 	rh_mount_done_fn cb, void *arg)
 {

@@ -67,6 +67,8 @@ struct fakes {
 	int network_r;
 	int pull_r;
 	int attach_r;
+	bool slots; /* an old kernel */
+	size_t n_binds; /* of the last container made */
 	int store_r;
 	bool start_is_slow; /* its answer never comes before the agent's */
 	unsigned n_creates, n_removes, n_attaches, n_renames, n_inspects, n_logs, n_lists, n_pulls;

@@ -51,6 +51,23 @@ START_TEST(test_whole_life)
 }
 END_TEST
 
+/* On an old kernel a container has its slot bound in, too. */
+START_TEST(test_slot)
+{
+	fixture_up();
+	ck_assert(rh_containers_map_ids(f.all));
+	fixture_lease_one();
+	ck_assert_uint_eq(fakes.n_binds, 2);
+	DISCARD("over");
+	fakes.slots = true;
+	ck_assert(!rh_containers_map_ids(f.all));
+	fixture_lease_one();
+	ck_assert_uint_eq(fakes.n_binds, 3);
+	DISCARD("over");
+	fixture_close(true);
+}
+END_TEST
+
 START_TEST(test_cold)
 {
 	fixture_up();
@@ -276,6 +293,7 @@ static void tests_of_life(Suite *suite)
 	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);
 	tcase_set_timeout(tcase, 20);
 	tcase_add_test(tcase, test_whole_life);
+	tcase_add_test(tcase, test_slot);
 	tcase_add_test(tcase, test_cold);
 	tcase_add_test(tcase, test_cold_does_not_wait_for_start);
 	tcase_add_test(tcase, test_steps);

@@ -11,6 +11,7 @@
 
 static const struct rh_engine_bind binds[] = {
 	{.source = "/host/agent", .target = "/.runnerhub/agent", .read_only = true},
+	{.source = "/host/slot", .target = "/.runnerhub/slot", .slave = true},
 };
 static const char *const entrypoint[] = {"/.runnerhub/agent", NULL};
 static const char *const labels[] = {
@@ -26,7 +27,7 @@ static const struct rh_engine_spec spec = {
 	.entrypoint = entrypoint,
 	.labels = labels,
 	.binds = binds,
-	.n_binds = 1,
+	.n_binds = 2,
 	.network = "runnerhub",
 	.cpus = 1.5,
 	.memory_bytes = 1 << 30,
@@ -91,7 +92,10 @@ START_TEST(test_create)
 	ck_assert_str_eq(json_object_to_json_string_ext(
 				 json_object_object_get(host, "Mounts"), JSON_C_TO_STRING_PLAIN),
 		"[{\"Type\":\"bind\",\"Source\":\"\\/host\\/agent\",\"Target\":"
-		"\"\\/.runnerhub\\/agent\",\"ReadOnly\":true}]");
+		"\"\\/.runnerhub\\/agent\",\"ReadOnly\":true},"
+		"{\"Type\":\"bind\",\"Source\":\"\\/host\\/slot\",\"Target\":"
+		"\"\\/.runnerhub\\/slot\",\"ReadOnly\":false,"
+		"\"BindOptions\":{\"Propagation\":\"rslave\"}}]");
 	json_object_put(body);
 	docker_stop(&f);
 }

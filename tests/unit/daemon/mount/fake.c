@@ -99,14 +99,26 @@ void fake_teardown(void)
 	ck_assert_int_eq(system(command), 0); /* NOLINT(cert-env33-c): a test's own directory */
 }
 
+/* As the engine binds it in: what the host mounts there appears here too. */
+static void bind_slot(const char *slot)
+{
+	if (access(slot, F_OK) < 0)
+		return;
+	if (mkdir(".runnerhub/slot", 0755) < 0 ||
+		mount(slot, ".runnerhub/slot", "none", MS_BIND, NULL) < 0)
+		_exit(93);
+}
+
 static void enter_root(fake_plant_fn plant)
 {
 	char path[PATH_MAX];
 	char socket[PATH_MAX];
+	char slot[PATH_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s/container", fake_dir);
 	(void)snprintf(socket, sizeof(socket), "%s/socket", fake_state);
-	if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+	(void)snprintf(slot, sizeof(slot), "%s/slot", fake_state);
+	if (mount("none", "/", "none", MS_REC | MS_SLAVE, NULL) < 0 ||
 		mount("tmpfs", path, "tmpfs", 0, NULL) < 0 || chdir(path) < 0 ||
 		mkdir("tmp", 01777) < 0 || mkdir("old", 0700) < 0 || mkdir("proc", 0755) < 0)
 		_exit(90);
@@ -116,6 +128,7 @@ static void enter_root(fake_plant_fn plant)
 		mkdir(".runnerhub/socket", 0755) < 0 ||
 		mount(socket, ".runnerhub/socket", "none", MS_BIND, NULL) < 0)
 		_exit(91);
+	bind_slot(slot);
 	if (syscall(SYS_pivot_root, ".", "old") < 0 || chdir("/") < 0 ||
 		mount("proc", "/proc", "proc", 0, NULL) < 0 || umount2("/old", MNT_DETACH) < 0)
 		_exit(92);

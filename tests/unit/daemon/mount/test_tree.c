@@ -206,9 +206,9 @@ START_TEST(a_containers_directory_is_made_and_removed)
 	struct stat st;
 
 	(void)snprintf(parent, sizeof(parent), "%s/containers", fake_dir);
-	ck_assert_int_eq(rh_sweep_make(parent, "abc"), 0);
-	ck_assert_int_eq(rh_sweep_make(parent, "abc"), -EEXIST);
-	ck_assert_int_eq(rh_sweep_make(parent, "../abc"), -EINVAL);
+	ck_assert_int_eq(rh_sweep_make(parent, "abc", false), 0);
+	ck_assert_int_eq(rh_sweep_make(parent, "abc", false), -EEXIST);
+	ck_assert_int_eq(rh_sweep_make(parent, "../abc", false), -EINVAL);
 	ck_assert_int_eq(stat(in_tree("../containers/abc/socket"), &st), 0);
 	ck_assert_int_eq(stat(in_tree("../containers/abc"), &st), 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0700);
