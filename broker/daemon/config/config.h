@@ -66,6 +66,7 @@ struct rh_profile {
 	uint64_t step_timeout_ms; /* 0: none */
 	uint64_t disk_bytes; /* of a job: its container's layer, workspace, _temp; 0: no limit */
 	uint64_t disk_files; /* entries of those; 0: no limit */
+	uint64_t tools_bytes; /* of a job's changes to the tool cache; 0: no limit of their own */
 	uint64_t output_bytes; /* of a job, as its Worker reads it; 0: no limit */
 };
 

@@ -225,9 +225,13 @@ static void measure(const struct rh_usage_target *target, const struct rh_cgroup
 	int64_t deadline_ms = began_ms + RH_USAGE_WALK_MS;
 
 	for (int i = 0; i < RH_USAGE_PATHS; i++) {
+		uint64_t before = usage->disk_bytes;
+
 		if (target->paths[i])
 			rh_usage_walk(target->paths[i], deadline_ms, &usage->disk_bytes,
 				&usage->disk_files);
+		if (i == RH_USAGE_TOOLS)
+			usage->tools_bytes = usage->disk_bytes - before;
 	}
 	count_deleted(cgroups, deadline_ms, &usage->disk_bytes, &usage->disk_files);
 	usage->measure_ms = (uint64_t)(rh_now_ms() - began_ms);

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #define RH_USAGE_PATHS 4
+#define RH_USAGE_TOOLS 1 /* the one that holds the tool cache's changes */
 
 /* What to look at. Owned strings. */
 struct rh_usage_target {
@@ -30,8 +31,9 @@ struct rh_usage {
 	uint64_t pids_hits; /* how often a process was refused, since the container began */
 	uint64_t output_bytes; /* that the Worker has read in its life; 0: not known */
 	uint64_t fs_bytes, fs_files; /* in use on the file systems of the trees, by anybody */
-	bool measured; /* the next two are valid */
+	bool measured; /* the next three are valid */
 	uint64_t disk_bytes, disk_files;
+	uint64_t tools_bytes; /* of the container's own directory: changes to the tool cache */
 	uint64_t measure_ms;
 	pid_t suspect;
 	bool killed; /* the suspect was, for keeping the agent waiting */

@@ -8,6 +8,7 @@
  *
  *   processes   the kernel refuses them; a job that goes on trying gets nowhere, and never ends
  *   disk        measured when it could have passed its limit (usage.h)
+ *   tool cache  likewise, by itself
  *   output      what its Worker has read since the lease
  *   time        of each step
  */
@@ -139,6 +140,21 @@ static void judge_disk(struct rh_job *job, const struct rh_usage *usage)
 			usage->disk_files, profile->disk_files, profile->name);
 }
 
+/* Before the limit that it counts in, too, since its reason says more. */
+static void judge_tools(struct rh_job *job, const struct rh_usage *usage)
+{
+	uint64_t limit = job->profile->tools_bytes;
+
+	if (usage->measured && limit > 0 && usage->tools_bytes > limit &&
+		!rh_weakened("watch-tools"))
+		lose(job,
+			"the job changed more of its tool cache than it may (%" PRIu64
+			" MiB of %" PRIu64
+			" MiB); raise `tool_cache` of profile %s, or fill the host's copy: "
+			"runnerhub toolcache warm",
+			usage->tools_bytes >> 20, limit >> 20, job->profile->name);
+}
+
 static void judge_suspect(struct rh_job *job, const struct rh_usage *usage)
 {
 	job->watch.suspect = usage->suspect;
@@ -174,7 +190,7 @@ static bool is_watched(const struct rh_job *job)
 static void judge(struct rh_job *job, const struct rh_usage *usage)
 {
 	static void (*const judges[])(struct rh_job * job, const struct rh_usage *usage) = {
-		judge_suspect, judge_pids, judge_output, judge_disk};
+		judge_suspect, judge_pids, judge_output, judge_tools, judge_disk};
 
 	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]) && is_watched(job); i++)
 		judges[i](job, usage);
@@ -211,11 +227,13 @@ static bool wants_measure(const struct rh_job *job)
 	int64_t age_ms = rh_now_ms() - watch->measured_ms;
 	uint64_t bytes = watch->measured.disk_bytes + watch->grown_bytes;
 	uint64_t files = watch->measured.disk_files + watch->grown_files;
+	uint64_t tools = watch->measured.tools_bytes + watch->grown_bytes;
 
 	if (job->all->measuring || age_ms < watch->pause_ms)
 		return false;
 	return (job->profile->disk_bytes > 0 && bytes > job->profile->disk_bytes) ||
 		(job->profile->disk_files > 0 && files > job->profile->disk_files) ||
+		(job->profile->tools_bytes > 0 && tools > job->profile->tools_bytes) ||
 		watch->measured_ms == 0 || age_ms > MEASURE_EVERY_MS;
 }
 
@@ -228,7 +246,7 @@ static int fill_target(struct rh_job *job, struct rh_usage_target *target)
 	target->measure = wants_measure(job);
 	target->suspect = job->watch.suspect;
 	target->paths[0] = job->watch.layer ? strdup(job->watch.layer) : NULL;
-	target->paths[1] = dir ? strdup(dir) : NULL;
+	target->paths[RH_USAGE_TOOLS] = dir ? strdup(dir) : NULL;
 	if (asprintf(&target->paths[2], "%s/%s", job->runner->work, job->request.repo) < 0)
 		target->paths[2] = NULL;
 	if (asprintf(&target->paths[3], "%s/_temp", job->runner->work) < 0)

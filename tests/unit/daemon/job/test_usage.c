@@ -121,6 +121,9 @@ START_TEST(a_process_is_looked_at)
 	ck_assert_uint_eq(usage.suspect, 0);
 	ck_assert(usage.measured);
 	ck_assert_uint_ge(usage.disk_bytes, 1 << 20);
+	/* This path is the container's own directory. */
+	ck_assert_uint_ge(usage.tools_bytes, 1 << 20);
+	ck_assert_uint_le(usage.tools_bytes, usage.disk_bytes);
 	/* Who is gone has nothing. */
 	target.init = target.worker = 0x3fffffff;
 	rh_usage_take(&target, &usage);
