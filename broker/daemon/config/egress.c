@@ -14,8 +14,12 @@
 
 #include "runnerhub/err.h"
 
-/* An address with prefix and brackets. */
-#define PLACE_MAX (INET6_ADDRSTRLEN + 8)
+/* A name and "*.", or an address with prefix and brackets. */
+#define PLACE_MAX (RH_EGRESS_NAME_MAX + 3)
+
+#define FORMS                                                                          \
+	"must be allow, audit, deny, or a place such as 192.0.2.0/24, 192.0.2.7:443, " \
+	"[2001:db8::/32]:8000-8099, *:443, github.com:443 or *.example.org"
 
 /* Digits alone: strtoul() would take blanks and signs too. */
 static int parse_number(const char *text, const char **ret_end, unsigned max, unsigned *ret_number)
@@ -90,31 +94,120 @@ static const char *find_ports(const char *text)
 	return colon && colon == strchr(text, ':') ? colon + 1 : NULL;
 }
 
-int rh_egress_parse(const char *text, struct rh_egress_place *ret_place)
+/* Letters, digits, - and _ : what is looked up in practice (RFC 1123, 2.1; RFC 8553). */
+static const char *wrong_label(const char *label, size_t n)
+{
+	if (n == 0)
+		return "must not have two dots together, nor begin or end with one";
+	if (n > RH_EGRESS_LABEL_MAX)
+		return "must have at most 63 characters between two dots";
+	if (label[0] == '-' || label[n - 1] == '-')
+		return "must not have a - next to a dot, at its beginning or at its end";
+	for (size_t i = 0; i < n; i++) {
+		if (label[i] == '*')
+			return "may have a * at its beginning only, with a dot behind it";
+		if (!isalnum((unsigned char)label[i]) && label[i] != '-' && label[i] != '_')
+			return FORMS;
+	}
+	return NULL;
+}
+
+/* Return: what is wrong, or NULL. */
+static const char *parse_name(const char *text, struct rh_egress_place *place)
+{
+	const char *last = "";
+	size_t n_labels = 0;
+	size_t n = 0;
+
+	place->below = text[0] == '*' && text[1] == '.';
+	text += place->below ? 2 : 0;
+	n = strlen(text);
+	for (const char *at = text; *at; at++) {
+		if ((unsigned char)*at >= 0x80)
+			return "must be written in ASCII: an international name begins with xn--";
+	}
+	if (n > RH_EGRESS_NAME_MAX)
+		return "must have at most 253 characters";
+	for (const char *at = text; at <= text + n; at += strcspn(at, ".") + 1, n_labels++) {
+		const char *wrong = wrong_label(at, strcspn(at, "."));
+
+		if (wrong)
+			return wrong;
+		last = at;
+	}
+	/* A mistyped word or address is no name (RFC 3696, 2). */
+	if (isdigit((unsigned char)last[0]) || (n_labels < 2 && !place->below))
+		return FORMS;
+	for (size_t i = 0; i <= n; i++)
+		place->name[i] = (char)tolower((unsigned char)text[i]);
+	return NULL;
+}
+
+/* Return: what is wrong, or NULL. */
+static const char *parse(const char *text, struct rh_egress_place *ret_place)
 {
 	struct rh_egress_place place = {.family = AF_UNSPEC};
 	const char *ports = find_ports(text);
+	const char *wrong = NULL;
 	size_t n = ports ? (size_t)(ports - 1 - text) : strlen(text);
 	char where[PLACE_MAX] = "";
 
-	if (n == 0 || n >= sizeof(where) || (ports && parse_ports(ports, &place) < 0))
-		return rh_origin(-EINVAL);
+	if (n == 0 || (ports && parse_ports(ports, &place) < 0))
+		return FORMS;
+	if (n >= sizeof(where))
+		return "must have at most 253 characters";
 	memcpy(where, text, n);
 	where[n] = '\0';
-	if (strcmp(where, "*") == 0) {
-		*ret_place = place;
-		return 0;
-	}
 	if (where[0] == '[') {
 		if (where[n - 1] != ']' || !strchr(where, ':'))
-			return rh_origin(-EINVAL);
+			return FORMS;
 		where[n - 1] = '\0';
 		memmove(where, where + 1, n - 1);
 	}
-	if (parse_address(where, &place) < 0)
-		return rh_origin(-EINVAL);
-	*ret_place = place;
-	return 0;
+	if (strcmp(where, "*") != 0 && parse_address(where, &place) < 0) {
+		place.family = AF_UNSPEC;
+		place.prefix = 0;
+		/* It has cut its text at the slash. */
+		wrong = strcspn(text, "/[") == strlen(text) ? parse_name(where, &place) : FORMS;
+	}
+	if (!wrong)
+		*ret_place = place;
+	return wrong;
+}
+
+int rh_egress_parse(const char *text, struct rh_egress_place *ret_place)
+{
+	return parse(text, ret_place) ? rh_origin(-EINVAL) : 0;
+}
+
+bool rh_egress_has_name(const struct rh_egress_place *place, const char *name)
+{
+	size_t n = strlen(name);
+	size_t n_place = strlen(place->name);
+
+	if (n_place == 0)
+		return false;
+	if (!place->below)
+		return strcmp(place->name, name) == 0;
+	return n > n_place + 1 && name[n - n_place - 1] == '.' &&
+		strcmp(name + n - n_place, place->name) == 0;
+}
+
+bool rh_egress_has_names(char *const *list)
+{
+	struct rh_egress_place place;
+
+	for (; list && *list; list++) {
+		if (rh_egress_mode_of(*list) == RH_EGRESS_LIST &&
+			rh_egress_parse(*list, &place) == 0 && place.name[0])
+			return true;
+	}
+	return false;
+}
+
+bool rh_egress_asks(char *const *list)
+{
+	return rh_egress_mode(list) == RH_EGRESS_DENY || rh_egress_has_names(list);
 }
 
 enum rh_egress_mode rh_egress_mode_of(const char *text)
@@ -139,10 +232,7 @@ const char *rh_egress_check(const char *text)
 {
 	struct rh_egress_place place;
 
-	if (rh_egress_mode_of(text) != RH_EGRESS_LIST || rh_egress_parse(text, &place) == 0)
-		return NULL;
-	return "must be allow, audit, deny, or a place such as 192.0.2.0/24, 192.0.2.7:443, "
-	       "[2001:db8::/32]:8000-8099 or *:443";
+	return rh_egress_mode_of(text) == RH_EGRESS_LIST ? parse(text, &place) : NULL;
 }
 
 const char *rh_egress_check_list(char *const *list)

@@ -132,8 +132,9 @@ static const struct rh_option profile_rows[] = {
 		.or_word = true,
 		.unit = "PLACE",
 		.help = "what an isolated container reaches beyond this host: allow, audit (allow, "
-			"and note it with the job), deny, or a list of addresses, networks and "
-			"ports such as 192.0.2.0/24, 192.0.2.7:443, *:443"},
+			"and note it with the job), deny, or a list of addresses, networks, names "
+			"and ports such as 192.0.2.0/24, 192.0.2.7:443, *:443, github.com:443, "
+			"*.example.org"},
 	{.name = "dns",
 		.type = RH_OPTION_LIST,
 		.offset = PROFILE(dns),

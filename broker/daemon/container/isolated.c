@@ -173,7 +173,8 @@ void rh_container_admit(struct rh_container *container,
 	(void)rh_container_ref(container);
 	if (is_isolated(container->profile) && all->options.network && !rh_weakened("network"))
 		r = rh_network_admit(all->options.network, container->instance_text,
-			container->link.pid, container->profile->egress, on_admitted, container);
+			container->link.pid, container->profile->egress, container->profile->dns,
+			on_admitted, container);
 	else
 		on_admitted(container, 0, &err);
 	if (r < 0) {

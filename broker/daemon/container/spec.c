@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/daemon/config/egress.h"
 #include "broker/daemon/container/container_private.h"
 #include "broker/daemon/container/hardening.h"
 #include "rh-config.h"
@@ -65,11 +66,17 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		"runnerhub.instance", container->instance_text, "runnerhub.hub",
 		container->all->config->state_dir, "runnerhub.revision", container->revision, NULL};
 	const char *network = profile->network;
+	bool asks = strcmp(network, "isolated") == 0 && rh_egress_asks(profile->egress) &&
+		container->all->options.network;
+	const char *gateway[] = {
+		asks ? rh_network_gateway(container->all->options.network) : NULL, NULL};
 
 	if (strcmp(network, "isolated") == 0)
 		network = config->network_name;
 	else if (strcmp(network, "none") == 0 && rh_weakened("network-none"))
 		network = "bridge";
+	if (asks && !gateway[0])
+		return rh_origin(-EADDRNOTAVAIL);
 	if (!env)
 		return rh_origin(-ENOMEM);
 	if (asprintf(&agent, "%s/runnerhub-agent", config->libexec_dir) < 0) {
@@ -111,7 +118,7 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		.binds = binds,
 		.n_binds = n_binds,
 		.network = network,
-		.dns = (const char *const *)profile->dns,
+		.dns = asks ? gateway : (const char *const *)profile->dns,
 		.cpus = cpus_of(profile),
 		.memory_bytes = profile->memory_bytes,
 		.shm_bytes = profile->shm_bytes,

@@ -6,6 +6,7 @@
 
 #include "broker/daemon/network/helper.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/daemon/network/dns/names.h"
 #include "broker/daemon/network/flow.h"
 #include "broker/daemon/network/netlink.h"
 #include "broker/daemon/network/protocol.h"
@@ -23,7 +25,7 @@
 #include "broker/daemon/network/watch.h"
 #include "runnerhub/clock.h"
 
-#define DATAGRAM_MAX    65536
+#define DATAGRAM_MAX    RH_NETWORK_PACKET_MAX
 #define AT_ONCE_MAX     64 /* messages read before somebody else has a turn */
 #define TIDY_AFTER_MS   250
 #define RESTORE_GAP_MS  50 /* between two restorations: others may be at it for a while */
@@ -35,6 +37,7 @@ struct helper {
 	int watch_fd;
 	int flow_fd;
 	struct rh_table table;
+	struct rh_names names;
 	bool spoilt; /* somebody changed it */
 	int64_t restore_ms; /* not before */
 	uint8_t packet[DATAGRAM_MAX];
@@ -58,6 +61,17 @@ static void say_state(struct helper *helper, int r, const char *text)
 	say(helper, &reply);
 }
 
+/* We change it by nft, and by a socket of our own. */
+static bool is_foreign(const struct helper *helper, size_t size)
+{
+	const struct rh_table *table = &helper->table;
+
+	return rh_watch_is_foreign(helper->packet, size, table->rules.table, table->own) &&
+		(!table->has_elements_fd ||
+			rh_watch_is_foreign(
+				helper->packet, size, table->rules.table, table->own_socket));
+}
+
 /* What came while we changed it ourselves is looked at with our own name in mind. */
 static void look(struct helper *helper)
 {
@@ -68,9 +82,7 @@ static void look(struct helper *helper)
 			helper->spoilt = true; /* something was missed */
 		if (n <= 0)
 			break;
-		if (helper->table.configured &&
-			rh_watch_is_foreign(helper->packet, (size_t)n, helper->table.rules.table,
-				helper->table.own))
+		if (helper->table.configured && is_foreign(helper, (size_t)n))
 			helper->spoilt = true;
 	}
 }
@@ -107,6 +119,43 @@ static int open_ears(struct helper *helper)
 	return r < 0 ? rh_trace(r) : 0;
 }
 
+/* Says the gateway's address: names are looked up there. */
+static int configure(
+	struct helper *helper, const struct rh_network_request *request, struct rh_err *err)
+{
+	char text[INET_ADDRSTRLEN] = "";
+	int r = rh_table_configure(&helper->table, request, err);
+
+	if (r < 0)
+		return rh_trace(r);
+	rh_names_update(&helper->names);
+	(void)inet_ntop(AF_INET, &helper->table.rules.gateway, text, sizeof(text));
+	return rh_err_set(err, 0, "%s", text);
+}
+
+static int admit(
+	struct helper *helper, const struct rh_network_request *request, struct rh_err *err)
+{
+	struct rh_table_port *entry = NULL;
+	int r = rh_table_admit(&helper->table, request, err);
+
+	if (r < 0)
+		return rh_trace(r);
+	entry = rh_table_find(&helper->table, request->words[0]);
+	return entry ? rh_trace(rh_names_check(&helper->names, entry->port->egress, err)) : 0;
+}
+
+static void on_refused(void *arg, const char *instance, const char *text)
+{
+	struct helper *helper = arg;
+	struct rh_network_reply reply;
+
+	rh_network_reply_init(&reply, RH_NETWORK_FLOW);
+	(void)snprintf(reply.instance, sizeof(reply.instance), "%s", instance);
+	(void)snprintf(reply.text, sizeof(reply.text), "refused %s", text);
+	say(helper, &reply);
+}
+
 static int serve(
 	struct helper *helper, const struct rh_network_request *request, struct rh_err *err)
 {
@@ -117,9 +166,9 @@ static int serve(
 			err, r, "the kernel's netfilter cannot be listened to: %s", strerror(-r));
 	switch (request->op) {
 	case RH_NETWORK_CONFIGURE:
-		return rh_trace(rh_table_configure(&helper->table, request, err));
+		return rh_trace(configure(helper, request, err));
 	case RH_NETWORK_ADMIT:
-		return rh_trace(rh_table_admit(&helper->table, request, err));
+		return rh_trace(admit(helper, request, err));
 	case RH_NETWORK_DISMISS:
 		return rh_trace(rh_table_dismiss(&helper->table, request, err));
 	case RH_NETWORK_OPS:
@@ -187,14 +236,27 @@ static void take_flows(struct helper *helper)
 	}
 }
 
+static int sooner(int a_ms, int b_ms)
+{
+	return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 static int wait_ms(const struct helper *helper)
 {
 	const struct rh_table *table = &helper->table;
 	int64_t left = helper->restore_ms - rh_now_ms();
+	int names_ms = rh_names_wait_ms(&helper->names);
 
 	if (table->configured && (helper->spoilt || !table->in_force))
-		return left > 0 ? (int)left : 0;
-	return table->n_gone > 0 ? TIDY_AFTER_MS : -1;
+		return sooner(left > 0 ? (int)left : 0, names_ms);
+	return sooner(table->n_gone > 0 ? TIDY_AFTER_MS : -1, names_ms);
+}
+
+static void take_lookups(struct helper *helper)
+{
+	rh_names_turn(&helper->names);
+	if (helper->watch_fd >= 0)
+		look(helper); /* what was learned was put there by us */
 }
 
 static void when_idle(struct helper *helper, int n_ready)
@@ -222,6 +284,8 @@ int rh_network_helper_main(void)
 	helper->fd = RH_NETWORK_HELPER_FD;
 	helper->watch_fd = -1;
 	helper->flow_fd = -1;
+	helper->names =
+		(struct rh_names){.table = &helper->table, .refused = on_refused, .arg = helper};
 	(void)fcntl(helper->fd, F_SETFD, FD_CLOEXEC);
 	(void)prctl(PR_SET_NAME, "rh-network");
 	/* The broker's to answer; the helper ends with its socket. */
@@ -232,8 +296,9 @@ int rh_network_helper_main(void)
 	while (r == 0) {
 		struct pollfd fds[] = {{.fd = helper->fd, .events = POLLIN},
 			{.fd = helper->watch_fd, .events = POLLIN},
-			{.fd = helper->flow_fd, .events = POLLIN}};
-		int n = poll(fds, 3, wait_ms(helper));
+			{.fd = helper->flow_fd, .events = POLLIN},
+			{.fd = rh_names_fd(&helper->names), .events = POLLIN}};
+		int n = poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(helper));
 
 		if (n < 0 && errno != EINTR)
 			break;
@@ -241,6 +306,8 @@ int rh_network_helper_main(void)
 			look(helper);
 		if (n > 0 && fds[2].revents)
 			take_flows(helper);
+		if (n >= 0 && (fds[3].revents || rh_names_wait_ms(&helper->names) == 0))
+			take_lookups(helper);
 		if (n > 0 && fds[0].revents)
 			r = take_request(helper);
 		if (n >= 0)
@@ -248,6 +315,7 @@ int rh_network_helper_main(void)
 	}
 	rh_close(helper->watch_fd);
 	rh_close(helper->flow_fd);
+	rh_names_deinit(&helper->names);
 	rh_table_deinit(&helper->table);
 	free(helper);
 	return EXIT_SUCCESS;

@@ -10,6 +10,7 @@
 
 #include "broker/daemon/network/network.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -74,6 +75,15 @@ void rh_network_set_state(struct rh_network *network, int r, const char *text)
 		network->options.on_state(network->options.arg);
 }
 
+static void take_gateway(struct rh_network *network, const char *text)
+{
+	struct in_addr address;
+
+	if (inet_pton(AF_INET, text, &address) != 1 || address.s_addr == 0 ||
+		!inet_ntop(AF_INET, &address, network->gateway, sizeof(network->gateway)))
+		network->gateway[0] = '\0';
+}
+
 void rh_network_answer(struct rh_network *network, int r, const struct rh_err *err)
 {
 	struct rh_network_pending *pending = network->head;
@@ -87,6 +97,7 @@ void rh_network_answer(struct rh_network *network, int r, const struct rh_err *e
 		(void)uv_timer_stop(&network->timer);
 	if (pending->configures) {
 		network->configured = r == 0;
+		take_gateway(network, r == 0 ? err->text : "");
 		rh_network_set_state(network, r, err->text);
 	}
 	if (pending->cb)
@@ -222,8 +233,9 @@ int rh_network_configure(struct rh_network *network, const char *bridge,
 }
 
 int rh_network_admit(struct rh_network *network, const char *instance, pid_t pid,
-	char *const *egress, rh_network_done_fn cb, void *arg)
+	char *const *egress, char *const *dns, rh_network_done_fn cb, void *arg)
 {
+	char resolvers[RH_NETWORK_DNS_MAX][sizeof(RH_NETWORK_DNS) + INET6_ADDRSTRLEN];
 	char number[16];
 	struct rh_network_request request = {
 		.op = RH_NETWORK_ADMIT, .n_words = 2, .words = {instance, number}};
@@ -232,6 +244,10 @@ int rh_network_admit(struct rh_network *network, const char *instance, pid_t pid
 	(void)snprintf(number, sizeof(number), "%d", (int)pid);
 	for (; egress && *egress && r == 0; egress++)
 		r = add_word(&request, *egress);
+	for (size_t i = 0; dns && dns[i] && i < RH_NETWORK_DNS_MAX && r == 0; i++) {
+		(void)snprintf(resolvers[i], sizeof(resolvers[i]), RH_NETWORK_DNS "%s", dns[i]);
+		r = add_word(&request, resolvers[i]);
+	}
 	return r < 0 ? rh_trace(r) : rh_trace(submit(network, &request, cb, arg));
 }
 
@@ -242,6 +258,11 @@ void rh_network_dismiss(struct rh_network *network, const char *instance)
 
 	/* What is not said now, the next link finds out: the port is gone. */
 	(void)submit(network, &request, NULL, NULL);
+}
+
+const char *rh_network_gateway(const struct rh_network *network)
+{
+	return network->gateway[0] ? network->gateway : NULL;
 }
 
 const char *rh_network_problem(const struct rh_network *network)

@@ -55,10 +55,15 @@ void rh_network_close(struct rh_network *network, void (*cb)(void *arg), void *a
  */
 int rh_network_configure(struct rh_network *network, const char *bridge,
 	const char *const *resolvers, rh_network_done_fn cb, void *arg);
-/* @pid: its first process; @egress: as in the profile. Once it is in force, always the same. */
+/*
+ * @pid: its first process; @egress, @dns: as in the profile. Once it is in force, always the same.
+ * A container with names in its egress fails with -EADDRNOTAVAIL where they cannot be looked up.
+ */
 int rh_network_admit(struct rh_network *network, const char *instance, pid_t pid,
-	char *const *egress, rh_network_done_fn cb, void *arg);
+	char *const *egress, char *const *dns, rh_network_done_fn cb, void *arg);
 /* The container is gone. */
 void rh_network_dismiss(struct rh_network *network, const char *instance);
+/* Where containers look names up if not all of them (rh_egress_asks()); NULL: not known. */
+const char *rh_network_gateway(const struct rh_network *network);
 /* Why the rules are not known to be in force, or NULL: they are. */
 const char *rh_network_problem(const struct rh_network *network);

@@ -6,6 +6,8 @@
  * thread.
  */
 
+#include <netinet/in.h>
+
 #include "broker/daemon/network/network.h"
 
 struct rh_network_pending {
@@ -42,6 +44,7 @@ struct rh_network {
 	bool configured; /* this helper */
 	bool in_force;
 	struct rh_err problem;
+	char gateway[INET_ADDRSTRLEN]; /* "": not known */
 	bool closing;
 	bool timer_closed;
 	void (*closed)(void *arg);

@@ -49,8 +49,11 @@ struct rh_rules_port *rh_port_new(const char *instance)
 
 void rh_port_free(struct rh_rules_port *port)
 {
-	if (port)
+	if (port) {
 		rh_strv_free(port->egress);
+		rh_strv_free(port->dns);
+		free(port->learned);
+	}
 	free(port);
 }
 

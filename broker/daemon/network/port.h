@@ -23,6 +23,9 @@ RH_DEFINE_CLEANUP(struct rh_rules_port *, rh_port_free);
  */
 int rh_port_find(struct rh_rules_port *port, pid_t pid, const char *bridge, struct rh_err *err);
 
+/* An item of egress, or a resolver as RH_NETWORK_DNS and its address. Return: 0; -ENOMEM; -EINVAL.
+ */
+int rh_port_add_word(struct rh_rules_port *port, const char *word);
 /* The file's text, and back. Return: 0; -ENOMEM; -EINVAL. */
 int rh_port_write(FILE *out, const struct rh_rules_port *port);
 int rh_port_parse(char *text, struct rh_rules_port *port);

@@ -11,13 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/daemon/config/check.h"
 #include "broker/daemon/config/egress.h"
 #include "broker/daemon/config/strv.h"
 #include "broker/daemon/network/port.h"
+#include "broker/daemon/network/protocol.h"
 #include "runnerhub/cleanup.h"
 
 /* RH_OPTION_LIST_MAX items of egress, and the rest. */
-#define FILE_MAX 32768
+#define FILE_MAX 98304
 
 int rh_port_write(FILE *out, const struct rh_rules_port *port)
 {
@@ -36,6 +38,8 @@ int rh_port_write(FILE *out, const struct rh_rules_port *port)
 		port->name, port->index, m[0], m[1], m[2], m[3], m[4], m[5], ip4, ip6, link_local);
 	for (char **at = port->egress; at && *at; at++)
 		(void)fprintf(out, "egress=%s\n", *at);
+	for (char **at = port->dns; at && *at; at++)
+		(void)fprintf(out, "dns=%s\n", *at);
 	return 0;
 }
 
@@ -67,6 +71,17 @@ static int parse_index(const char *text, uint32_t *ret_index)
 	return 0;
 }
 
+int rh_port_add_word(struct rh_rules_port *port, const char *word)
+{
+	size_t n = strlen(RH_NETWORK_DNS);
+
+	if (strncmp(word, RH_NETWORK_DNS, n) == 0)
+		return rh_check_address(word + n) ? rh_origin(-EINVAL)
+						  : rh_trace(rh_strv_append(&port->dns, word + n));
+	return rh_egress_check(word) ? rh_origin(-EINVAL)
+				     : rh_trace(rh_strv_append(&port->egress, word));
+}
+
 static int take(struct rh_rules_port *port, const char *name, const char *value)
 {
 	if (strcmp(name, "name") == 0) {
@@ -85,6 +100,8 @@ static int take(struct rh_rules_port *port, const char *name, const char *value)
 		return inet_pton(AF_INET6, value, &port->ip6) == 1 ? 0 : rh_origin(-EINVAL);
 	if (strcmp(name, "link_local") == 0)
 		return inet_pton(AF_INET6, value, &port->link_local) == 1 ? 0 : rh_origin(-EINVAL);
+	if (strcmp(name, "dns") == 0 && !rh_check_address(value))
+		return rh_trace(rh_strv_append(&port->dns, value));
 	if (strcmp(name, "egress") == 0 && !rh_egress_check(value))
 		return rh_trace(rh_strv_append(&port->egress, value));
 	return rh_origin(-EINVAL);

@@ -12,12 +12,15 @@
 #include "runnerhub/err.h"
 #include "runnerhub/id.h"
 
-#define RH_NETWORK_PACKET_MAX 65536
+#define RH_NETWORK_PACKET_MAX 98304
 #define RH_NETWORK_WORDS_MAX  320 /* of a request: RH_OPTION_LIST_MAX and a few */
+
+#define RH_NETWORK_DNS     "dns=" /* before a resolver */
+#define RH_NETWORK_DNS_MAX 3 /* as many as resolv.conf(5) has */
 
 enum rh_network_op {
 	RH_NETWORK_CONFIGURE = 1, /* table, bridge, directory of the containers, resolver … */
-	RH_NETWORK_ADMIT, /* instance, pid, item of egress … */
+	RH_NETWORK_ADMIT, /* instance, pid, item of egress or resolver … */
 	RH_NETWORK_DISMISS, /* instance */
 	RH_NETWORK_OPS,
 };

@@ -33,20 +33,30 @@ static bool is_loopback(const struct rh_rules_address *address)
 	return IN6_IS_ADDR_LOOPBACK(&ip6);
 }
 
-bool rh_resolvers_add(struct rh_rules *rules, const char *text)
+static bool add(struct rh_rules *rules, const struct rh_rules_address *address)
 {
-	struct rh_rules_address address = {.family = strchr(text, ':') ? AF_INET6 : AF_INET};
-
-	if (inet_pton(address.family, text, address.bytes) != 1 || is_loopback(&address))
-		return false;
 	for (size_t i = 0; i < rules->n_resolvers; i++) {
-		if (memcmp(&rules->resolvers[i], &address, sizeof(address)) == 0)
+		if (memcmp(&rules->resolvers[i], address, sizeof(*address)) == 0)
 			return true;
 	}
 	if (rules->n_resolvers == RH_RULES_RESOLVERS_MAX)
 		return false;
-	rules->resolvers[rules->n_resolvers++] = address;
+	rules->resolvers[rules->n_resolvers++] = *address;
 	return true;
+}
+
+bool rh_resolvers_add(struct rh_rules *rules, const char *text)
+{
+	struct rh_rules_address address = {.family = strchr(text, ':') ? AF_INET6 : AF_INET};
+
+	if (inet_pton(address.family, text, address.bytes) != 1)
+		return false;
+	if (is_loopback(&address)) {
+		if (rules->n_upstreams < RH_RULES_UPSTREAMS_MAX)
+			rules->upstreams[rules->n_upstreams++] = address;
+		return false;
+	}
+	return add(rules, &address);
 }
 
 void rh_resolvers_parse(struct rh_rules *rules, const char *text, size_t size)
@@ -110,8 +120,17 @@ static size_t read_file(const char *path, char *buf, size_t size)
 void rh_resolvers_read(struct rh_rules *rules)
 {
 	char text[FILE_MAX] = "";
+	struct rh_rules host = {0};
 
+	rh_resolvers_parse_engine(&host, text, read_file(ENGINE_CONF, text, sizeof(text)));
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		rh_resolvers_parse(rules, text, read_file(files[i], text, sizeof(text)));
-	rh_resolvers_parse_engine(rules, text, read_file(ENGINE_CONF, text, sizeof(text)));
+		rh_resolvers_parse(&host, text, read_file(files[i], text, sizeof(text)));
+	for (size_t i = 0; i < host.n_resolvers; i++)
+		add(rules, &host.resolvers[i]);
+	/* Those on the loopback are for the host alone, and the last to be asked. */
+	rules->n_upstreams = 0;
+	for (size_t i = 0; i < host.n_resolvers && i < RH_RULES_UPSTREAMS_MAX; i++)
+		rules->upstreams[rules->n_upstreams++] = host.resolvers[i];
+	for (size_t i = 0; i < host.n_upstreams && rules->n_upstreams < RH_RULES_UPSTREAMS_MAX; i++)
+		rules->upstreams[rules->n_upstreams++] = host.upstreams[i];
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "broker/daemon/config/egress.h"
+#include "broker/daemon/network/dns/learned.h"
+#include "runnerhub/clock.h"
 #include "runnerhub/weaken.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -83,6 +85,10 @@ static void write_sets(FILE *out, const struct rh_rules *rules)
 		    "\t\ttimeout 1m\n\t}\n"
 		    "\tset pace6 {\n\t\ttype ipv6_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
 		    "\t\ttimeout 1m\n\t}\n"
+		    "\tset asking4 {\n\t\ttype ipv4_addr\n\t}\n"
+		    "\tset asking6 {\n\t\ttype ipv6_addr\n\t}\n"
+		    "\tset lookups4 {\n\t\ttype ipv4_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
+		    "\t\ttimeout 1m\n\t}\n"
 		    "\tmap policy4 {\n\t\ttype ipv4_addr : verdict\n\t}\n"
 		    "\tmap policy6 {\n\t\ttype ipv6_addr : verdict\n\t}\n",
 		out);
@@ -111,16 +117,35 @@ static void write_verdicts(FILE *out, const struct rh_rules *rules)
 	(void)fputs("\t}\n", out);
 }
 
+/* Lookups with us, of who must, and so many of each: more would keep us from other work. */
+static void write_lookups(FILE *out, const struct rh_rules *rules)
+{
+	char gateway[INET6_ADDRSTRLEN];
+
+	(void)fputs("\tchain lookup {\n"
+		    "\t\tupdate @lookups4 { ip saddr limit rate over 400/second "
+		    "burst 800 packets } drop\n\t\taccept\n\t}\n\tchain lookups {\n",
+		out);
+	if (rules->gateway.s_addr != 0)
+		(void)fprintf(out,
+			"\t\tip saddr @asking4 ip daddr %s meta l4proto { tcp, udp } "
+			"th dport 53 goto lookup\n",
+			address_text(AF_INET, &rules->gateway, gateway));
+	(void)fputs("\t}\n", out);
+}
+
 /* On the address that was sent, before anybody rewrites it. */
 static void write_guard(FILE *out, const struct rh_rules *rules)
 {
-	const char *resolvers =
-		"\t\tmeta l4proto { tcp, udp } th dport 53 ip daddr @resolvers4 accept\n"
-		"\t\tmeta l4proto { tcp, udp } th dport 53 ip6 daddr @resolvers6 accept\n";
+	const char *resolvers = "\t\tip saddr != @asking4 meta l4proto { tcp, udp } th dport 53 "
+				"ip daddr @resolvers4 accept\n"
+				"\t\tip6 saddr != @asking6 meta l4proto { tcp, udp } th dport 53 "
+				"ip6 daddr @resolvers6 accept\n";
 	const char *always = "\t\tct state established ct direction reply accept\n"
 			     "\t\ticmpv6 type nd-neighbor-solicit accept\n";
 
-	(void)fprintf(out, "\tchain guard {\n%s%s", always, resolvers);
+	write_lookups(out, rules);
+	(void)fprintf(out, "\tchain guard {\n%s\t\tjump lookups\n%s", always, resolvers);
 	if (!rh_weakened("network-metadata"))
 		(void)fputs("\t\tip daddr @metadata4 goto refuse\n"
 			    "\t\tip6 daddr @metadata6 goto refuse\n",
@@ -138,7 +163,7 @@ static void write_guard(FILE *out, const struct rh_rules *rules)
 	(void)fprintf(out,
 		"\tchain input {\n"
 		"\t\ttype filter hook input priority " BEFORE_FILTER "; policy accept;\n"
-		"\t\tiifname \"%s\" jump host\n\t}\n\tchain host {\n%s%s%s\t}\n",
+		"\t\tiifname \"%s\" jump host\n\t}\n\tchain host {\n%s\t\tjump lookups\n%s%s\t}\n",
 		rules->bridge, always, resolvers,
 		rh_weakened("network-host") ? "" : "\t\tgoto refuse\n");
 }
@@ -198,8 +223,8 @@ static void write_frames(FILE *out, const struct rh_rules *rules)
 	(void)fputs("\t}\n}\n", out);
 }
 
-/* FNV-1a, 64 bits: profiles that say the same share a chain. */
-static uint64_t hash_of(char *const *list)
+/* FNV-1a, 64 bits. */
+uint64_t rh_rules_hash(char *const *list)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
@@ -215,7 +240,7 @@ static void write_place(FILE *out, const char *table, uint64_t chain, const char
 	struct rh_egress_place place;
 	char address[INET6_ADDRSTRLEN];
 
-	if (rh_egress_parse(text, &place) < 0)
+	if (rh_egress_parse(text, &place) < 0 || place.name[0])
 		return; /* the configuration was checked; what is not understood allows nothing */
 	(void)fprintf(out, "add rule inet %s egress-%016" PRIx64, table, chain);
 	if (place.family != AF_UNSPEC)
@@ -229,7 +254,8 @@ static void write_place(FILE *out, const char *table, uint64_t chain, const char
 
 static void write_policy(FILE *out, const char *table, char *const *egress)
 {
-	uint64_t chain = hash_of(egress);
+	char name[40];
+	uint64_t chain = rh_rules_hash(egress);
 	enum rh_egress_mode mode = rh_egress_mode(egress);
 
 	(void)fprintf(out,
@@ -238,7 +264,10 @@ static void write_policy(FILE *out, const char *table, char *const *egress)
 		table, chain, table, chain);
 	if (rh_weakened("network-egress"))
 		mode = RH_EGRESS_ALLOW;
-	if (mode == RH_EGRESS_LIST) {
+	(void)snprintf(name, sizeof(name), "egress-%016" PRIx64, chain);
+	if (mode == RH_EGRESS_LIST)
+		rh_learned_write_policy(out, table, name, egress);
+	if (mode == RH_EGRESS_LIST && !rh_egress_asks(egress)) {
 		/* Names must be looked up to be reached: lookups that leave the host pass. */
 		for (int version = 4; version <= 6; version += 2)
 			(void)fprintf(out,
@@ -246,9 +275,9 @@ static void write_policy(FILE *out, const char *table, char *const *egress)
 				" meta l4proto { tcp, udp } th dport 53 %s daddr @resolvers%d "
 				"accept\n",
 				table, chain, version == 4 ? "ip" : "ip6", version);
-		for (; *egress; egress++)
-			write_place(out, table, chain, *egress);
 	}
+	for (; mode == RH_EGRESS_LIST && *egress; egress++)
+		write_place(out, table, chain, *egress);
 	if (mode == RH_EGRESS_AUDIT)
 		(void)fprintf(
 			out, "add rule inet %s egress-%016" PRIx64 " jump see\n", table, chain);
@@ -261,7 +290,7 @@ static void write_elements(
 	FILE *out, const char *verb, const struct rh_rules *rules, const struct rh_rules_port *port)
 {
 	const uint8_t *m = port->mac;
-	uint64_t chain = hash_of(port->egress);
+	uint64_t chain = rh_rules_hash(port->egress);
 	char mac[18];
 	char ip4[INET6_ADDRSTRLEN];
 	const struct in6_addr *ip6s[] = {&port->ip6, &port->link_local};
@@ -279,6 +308,9 @@ static void write_elements(
 		(void)fprintf(out,
 			"%s element inet %s policy4 { %s : goto egress-%016" PRIx64 " }\n", verb,
 			rules->table, ip4, chain);
+		if (rh_egress_asks(port->egress))
+			(void)fprintf(out, "%s element inet %s asking4 { %s }\n", verb,
+				rules->table, ip4);
 	}
 	for (size_t i = 0; i < 2; i++) {
 		char ip6[INET6_ADDRSTRLEN];
@@ -288,6 +320,9 @@ static void write_elements(
 		(void)address_text(AF_INET6, ip6s[i], ip6);
 		(void)fprintf(out, "%s element bridge %s senders6 { \"%s\" . %s . %s }\n", verb,
 			rules->table, port->name, mac, ip6);
+		if (rh_egress_asks(port->egress))
+			(void)fprintf(out, "%s element inet %s asking6 { %s }\n", verb,
+				rules->table, ip6);
 		if (i == 0)
 			(void)fprintf(out,
 				"%s element inet %s policy6 { %s : goto egress-%016" PRIx64 " }\n",
@@ -299,6 +334,8 @@ void rh_rules_write_port(FILE *out, const struct rh_rules *rules, const struct r
 {
 	write_policy(out, rules->table, port->egress);
 	write_elements(out, "add", rules, port);
+	if (!rh_weakened("network-egress"))
+		rh_learned_write(out, rules->table, port, rh_now_ms());
 }
 
 void rh_rules_write_gone(FILE *out, const struct rh_rules *rules, const struct rh_rules_port *port)

@@ -9,7 +9,8 @@
  * port to port. "inet" looks at packets that come from the bridge, by the bridge's name, so a
  * container that nobody has told us of yet is under it too: the host and the metadata services
  * first, on the address as it was sent (before anybody's NAT), then the container's egress policy;
- * a source without one gets nowhere.
+ * a source without one gets nowhere. Who must ask us for names (rh_egress_asks()) reaches port 53
+ * of the gateway, and no resolver.
  */
 
 #include <net/if.h>
@@ -21,6 +22,7 @@
 #include "runnerhub/id.h"
 
 #define RH_RULES_RESOLVERS_MAX 32
+#define RH_RULES_UPSTREAMS_MAX 3
 
 struct rh_rules_address {
 	int family; /* AF_INET or AF_INET6 */
@@ -34,6 +36,9 @@ struct rh_rules {
 	uint16_t log_group;
 	struct rh_rules_address resolvers[RH_RULES_RESOLVERS_MAX];
 	size_t n_resolvers;
+	struct rh_rules_address upstreams[RH_RULES_UPSTREAMS_MAX]; /* the host's own resolvers */
+	size_t n_upstreams;
+	struct in_addr gateway; /* of the bridge, where names are looked up; 0: none */
 };
 
 /* A container's port of the bridge, as it was when no job had seen it. */
@@ -46,6 +51,8 @@ struct rh_rules_port {
 	struct in6_addr ip6; /* ::, likewise */
 	struct in6_addr link_local;
 	char **egress;
+	char **dns; /* who is asked for what it looks up with us; NULL: the resolvers */
+	struct rh_learned *learned; /* dns/learned.h; NULL: nothing yet */
 };
 
 /* What messages about packets begin with: rh_flow_parse() reads them. */
@@ -56,6 +63,9 @@ struct rh_rules_port {
 /* A name that nft takes unquoted, and file systems and Docker too. */
 bool rh_rules_is_table(const char *name);
 bool rh_rules_is_interface(const char *name);
+
+/* Of a list: profiles that say the same share a chain. */
+uint64_t rh_rules_hash(char *const *egress);
 
 /* Both tables anew in one transaction, whatever was in them. */
 void rh_rules_write(FILE *out, const struct rh_rules *rules, struct rh_rules_port *const *ports,

@@ -17,6 +17,8 @@
 
 #include "broker/daemon/config/egress.h"
 #include "broker/daemon/config/strv.h"
+#include "broker/daemon/network/bridge.h"
+#include "broker/daemon/network/dns/book.h"
 #include "broker/daemon/network/nft.h"
 #include "broker/daemon/network/resolvers.h"
 #include "runnerhub/cleanup.h"
@@ -34,9 +36,12 @@ void rh_table_deinit(struct rh_table *table)
 	for (size_t i = 0; i < table->n_ports; i++)
 		free_entry(table->ports[i]);
 	table->n_ports = 0;
+	if (table->has_elements_fd)
+		rh_close(table->elements_fd);
+	table->has_elements_fd = false;
 }
 
-static struct rh_table_port *find(struct rh_table *table, const char *instance)
+struct rh_table_port *rh_table_find(struct rh_table *table, const char *instance)
 {
 	for (size_t i = 0; i < table->n_ports; i++) {
 		if (!table->ports[i]->gone &&
@@ -62,18 +67,24 @@ static int append(struct rh_table *table, struct rh_rules_port *port)
 	return 0;
 }
 
-static void drop_gone(struct rh_table *table)
+/* Return: 0; negative errno: what one of them learned may still be in force. */
+static int drop_gone(struct rh_table *table)
 {
 	size_t n = 0;
+	int r = 0;
 
 	for (size_t i = 0; i < table->n_ports; i++) {
-		if (table->ports[i]->gone)
-			free_entry(table->ports[i]);
-		else
+		if (!table->ports[i]->gone) {
 			table->ports[n++] = table->ports[i];
+			continue;
+		}
+		if (r == 0)
+			r = rh_book_forget(table, table->ports[i]->port);
+		free_entry(table->ports[i]);
 	}
 	table->n_ports = n;
 	table->n_gone = 0;
+	return rh_trace(r);
 }
 
 static void set_gone(struct rh_table *table, struct rh_table_port *entry)
@@ -124,7 +135,7 @@ int rh_table_restore(struct rh_table *table, struct rh_err *err)
 	_cleanup_(rh_freep) struct rh_rules_port **ports = NULL;
 	int r = 0;
 
-	drop_gone(table);
+	(void)drop_gone(table); /* the tables are made anew without them */
 	ports = calloc(table->n_ports + 1, sizeof(struct rh_rules_port *));
 	if (!ports)
 		return rh_err_set(err, -ENOMEM, "out of memory");
@@ -140,9 +151,9 @@ void rh_table_tidy(struct rh_table *table)
 	if (table->n_gone == 0)
 		return;
 	if (!table->in_force || run(table, write_gone, NULL, &err) < 0)
-		table->in_force = rh_table_restore(table, &err) == 0;
-	else
-		drop_gone(table);
+		(void)rh_table_restore(table, &err);
+	else if (drop_gone(table) < 0)
+		(void)rh_table_restore(table, &err);
 }
 
 static void forget_file(const struct rh_table *table, const char *instance)
@@ -164,15 +175,16 @@ static int load(struct rh_table *table)
 	while (dir && r == 0 && (entry = readdir(dir))) {
 		struct rh_rules_port *port = NULL;
 
-		if (rh_id_parse(entry->d_name, &id) < 0 || find(table, entry->d_name))
+		if (rh_id_parse(entry->d_name, &id) < 0 || rh_table_find(table, entry->d_name))
 			continue;
 		port = rh_port_new(entry->d_name);
 		if (!port)
 			r = rh_origin(-ENOMEM);
 		else if (rh_port_load(table->dir, port) == 0 &&
-			if_nametoindex(port->name) == port->index)
+			if_nametoindex(port->name) == port->index) {
+			rh_book_recall(table, port);
 			r = append(table, port);
-		else
+		} else
 			rh_port_free(port);
 	}
 	if (dir)
@@ -184,7 +196,10 @@ static bool is_equal(const struct rh_rules *a, const struct rh_rules *b)
 {
 	return strcmp(a->table, b->table) == 0 && strcmp(a->bridge, b->bridge) == 0 &&
 		a->log_group == b->log_group && a->n_resolvers == b->n_resolvers &&
-		memcmp(a->resolvers, b->resolvers, a->n_resolvers * sizeof(a->resolvers[0])) == 0;
+		memcmp(a->resolvers, b->resolvers, a->n_resolvers * sizeof(a->resolvers[0])) == 0 &&
+		a->n_upstreams == b->n_upstreams &&
+		memcmp(a->upstreams, b->upstreams, a->n_upstreams * sizeof(a->upstreams[0])) == 0 &&
+		a->gateway.s_addr == b->gateway.s_addr;
 }
 
 int rh_table_configure(
@@ -202,6 +217,7 @@ int rh_table_configure(
 	for (size_t i = 3; i < request->n_words; i++)
 		(void)rh_resolvers_add(&rules, request->words[i]);
 	rh_resolvers_read(&rules);
+	rules.gateway = rh_bridge_address(rules.bridge);
 	if (table->in_force && is_equal(&rules, &table->rules))
 		return 0;
 	table->rules = rules;
@@ -224,10 +240,7 @@ static int read_request(
 	if (pid <= 0 || pid > INT32_MAX || *end)
 		return rh_origin(-EINVAL);
 	for (size_t i = 2; i < request->n_words; i++) {
-		if (rh_egress_check(request->words[i]))
-			return rh_origin(-EINVAL);
-
-		int r = rh_strv_append(&port->egress, request->words[i]);
+		int r = rh_port_add_word(port, request->words[i]);
 
 		if (r < 0)
 			return rh_trace(r);
@@ -255,7 +268,7 @@ static int put_into_force(struct rh_table *table, struct rh_rules_port *port, st
 	if (table->in_force)
 		r = run(table, write_gone, port, err);
 	if (r == 0)
-		drop_gone(table);
+		r = drop_gone(table);
 
 	int appended = append(table, port);
 
@@ -276,7 +289,7 @@ int rh_table_admit(
 		return rh_err_set(err, -EINVAL, "a malformed request");
 	if (!table->configured)
 		return rh_err_set(err, -EAGAIN, "the rules are not set up yet");
-	if (find(table, request->words[0]))
+	if (rh_table_find(table, request->words[0]))
 		return table->in_force ? 0 : rh_trace(rh_table_restore(table, err));
 	port = rh_port_new(request->words[0]);
 	if (!port)
@@ -306,7 +319,7 @@ int rh_table_dismiss(
 
 	if (request->n_words != 1 || rh_id_parse(request->words[0], &id) < 0)
 		return rh_err_set(err, -EINVAL, "a malformed request");
-	entry = find(table, request->words[0]);
+	entry = rh_table_find(table, request->words[0]);
 	if (table->configured)
 		forget_file(table, request->words[0]);
 	if (entry)

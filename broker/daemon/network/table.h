@@ -18,6 +18,8 @@ struct rh_table_port {
 	struct rh_rules_port *port;
 	bool gone; /* dismissed, but its elements are still there */
 	size_t n_flows;
+	size_t n_lookups; /* of n_lookups names it was told that they were refused */
+	uint64_t lookups[RH_TABLE_FLOWS_MAX]; /* hashes of those */
 	struct rh_flow flows[RH_TABLE_FLOWS_MAX];
 };
 
@@ -30,6 +32,9 @@ struct rh_table {
 	size_t n_ports;
 	size_t n_gone;
 	pid_t own; /* the last nft's */
+	pid_t own_socket; /* as the kernel calls elements_fd */
+	bool has_elements_fd;
+	int elements_fd;
 };
 
 void rh_table_deinit(struct rh_table *table);
@@ -44,5 +49,7 @@ int rh_table_dismiss(
 int rh_table_restore(struct rh_table *table, struct rh_err *err);
 /* Takes out what was dismissed. */
 void rh_table_tidy(struct rh_table *table);
+/* NULL: there is none, or no more. */
+struct rh_table_port *rh_table_find(struct rh_table *table, const char *instance);
 /* Whose it is, or NULL if that is not known, or if it was told already. */
 struct rh_table_port *rh_table_new_flow(struct rh_table *table, const struct rh_flow *flow);

@@ -115,7 +115,7 @@ static void admit(pid_t pid, char *const *egress)
 {
 	unsigned n = n_done;
 
-	ck_assert_int_eq(rh_network_admit(network, ONE, pid, egress, on_done, NULL), 0);
+	ck_assert_int_eq(rh_network_admit(network, ONE, pid, egress, NULL, on_done, NULL), 0);
 	RUN_UNTIL(n_done > n);
 }
 
@@ -182,7 +182,7 @@ START_TEST(a_helper_that_dies_is_replaced)
 			   "|| kill -9 $p; done"));
 	RUN_UNTIL(rh_network_problem(network));
 	/* Nothing is admitted before the next one is configured; that goes first. */
-	ck_assert_int_eq(rh_network_admit(network, ONE, one, NULL, on_done, NULL), 0);
+	ck_assert_int_eq(rh_network_admit(network, ONE, one, NULL, NULL, on_done, NULL), 0);
 	n = n_done;
 	ck_assert_int_eq(rh_network_configure(network, "br0", NULL, on_done, NULL), 0);
 	RUN_UNTIL(n_done == n + 2);
@@ -199,7 +199,7 @@ START_TEST(failures_are_told)
 
 	start(NULL);
 	/* Waits for a configuration, which cannot be. */
-	ck_assert_int_eq(rh_network_admit(network, ONE, one, NULL, on_done, NULL), 0);
+	ck_assert_int_eq(rh_network_admit(network, ONE, one, NULL, NULL, on_done, NULL), 0);
 	ck_assert_int_eq(rh_network_configure(network, "no bridge", NULL, on_done, NULL), 0);
 	RUN_UNTIL(n_done == 2);
 	ck_assert_int_eq(last_r, -EINVAL);

@@ -126,10 +126,12 @@ START_TEST(a_ports_file)
 {
 	static const char text[] =
 		"name=veth0\nindex=7\nmac=02:42:ac:12:00:02\nip4=172.18.0.2\n"
-		"ip6=fd00::2\nlink_local=fe80::42\negress=192.0.2.0/24:443\negress=*:80\n";
+		"ip6=fd00::2\nlink_local=fe80::42\negress=192.0.2.0/24:443\negress=*:80\n"
+		"egress=*.example.org:443\ndns=192.0.2.53\ndns=2001:db8::53\n";
 	static const char *const wrong[] = {"name=a b\n", "index=0\n", "index=x\n", "mac=02:42\n",
 		"mac=02:42:ac:12:00:02:03\n", "mac=02-42-ac-12-00-02\n", "mac=0g:42:ac:12:00:02\n",
-		"ip4=1\n", "ip6=1\n", "link_local=x\n", "egress=x\n", "what=ever\n", "name\n", ""};
+		"ip4=1\n", "ip6=1\n", "link_local=x\n", "egress=x\n", "dns=x\n", "what=ever\n",
+		"name\n", ""};
 	_cleanup_(rh_port_freep) struct rh_rules_port *port = rh_port_new(INSTANCE);
 	char *written = NULL;
 	size_t size = 0;
@@ -145,6 +147,22 @@ START_TEST(a_ports_file)
 
 		ck_assert_msg(parse_port(wrong[i], bad) == -EINVAL, "%s", wrong[i]);
 	}
+}
+END_TEST
+
+START_TEST(words_of_a_request)
+{
+	_cleanup_(rh_port_freep) struct rh_rules_port *port = rh_port_new(INSTANCE);
+
+	ck_assert_int_eq(rh_port_add_word(port, "github.com:443"), 0);
+	ck_assert_int_eq(rh_port_add_word(port, "dns=192.0.2.53"), 0);
+	ck_assert_int_eq(rh_port_add_word(port, "dns=github.com"), -EINVAL);
+	ck_assert_int_eq(rh_port_add_word(port, "dns="), -EINVAL);
+	ck_assert_int_eq(rh_port_add_word(port, "github"), -EINVAL);
+	ck_assert_str_eq(port->egress[0], "github.com:443");
+	ck_assert_ptr_null(port->egress[1]);
+	ck_assert_str_eq(port->dns[0], "192.0.2.53");
+	ck_assert_ptr_null(port->dns[1]);
 }
 END_TEST
 
@@ -196,7 +214,8 @@ END_TEST
 static void tests(Suite *suite)
 {
 	RH_ADD_TESTS(suite, "parts", requests_go_and_come, requests_have_so_many_words,
-		replies_are_bounded, resolvers, a_ports_file, names, changes_by_others);
+		replies_are_bounded, resolvers, a_ports_file, words_of_a_request, names,
+		changes_by_others);
 }
 
 RH_TEST_MAIN("network-parts", tests);
