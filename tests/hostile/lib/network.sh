@@ -94,6 +94,28 @@ listen() {
     printf -v "port_$name" '%s' "$port"
 }
 
+# world_address ADDRESS: one more of the world, for what no other attack may listen on at the same time
+world_address() {
+    ip -n "$WORLD" address add "$1/24" dev rhw1 2>/dev/null || :
+}
+
+# resolver NAME ADDRESS LINE…: of the world, and nobody else's; the lines are its zone (resolver.py).
+# What it is asked is in $box/NAME.heard
+resolver() {
+    local name=$1 address=$2 i
+    shift 2
+    world_address "$address"
+    printf '%s\n' "$@" >"$box/$name.zone"
+    : >"$box/$name.heard"
+    ip netns exec "$WORLD" python3 "$NETWORK_LIB/../resolver.py" "$box/$name.heard" "$box/$name.pid" "$address" \
+        "$box/$name.zone" </dev/null >"$box/$name.said" 2>&1 &
+    for ((i = 0; i < 200; i++)); do
+        [ ! -e "$box/$name.pid" ] || break
+        sleep 0.05
+    done
+    [ -e "$box/$name.pid" ] || void "no resolver: $(cat "$box/$name.said")"
+}
+
 # heard NAME [WORD]: the listener got that
 heard() {
     grep -qaF -- "${2:-$canary}" "$box/$1.heard"
