@@ -262,11 +262,11 @@ static void write_policy(FILE *out, const char *table, char *const *egress)
 		"add chain inet %s egress-%016" PRIx64 "\nflush chain inet %s egress-%016" PRIx64
 		"\n",
 		table, chain, table, chain);
+	(void)snprintf(name, sizeof(name), "egress-%016" PRIx64, chain);
+	/* Without names it writes nothing. */
+	rh_learned_write_policy(out, table, name, egress);
 	if (rh_weakened("network-egress"))
 		mode = RH_EGRESS_ALLOW;
-	(void)snprintf(name, sizeof(name), "egress-%016" PRIx64, chain);
-	if (mode == RH_EGRESS_LIST)
-		rh_learned_write_policy(out, table, name, egress);
 	if (mode == RH_EGRESS_LIST && !rh_egress_asks(egress)) {
 		/* Names must be looked up to be reached: lookups that leave the host pass. */
 		for (int version = 4; version <= 6; version += 2)
@@ -334,8 +334,7 @@ void rh_rules_write_port(FILE *out, const struct rh_rules *rules, const struct r
 {
 	write_policy(out, rules->table, port->egress);
 	write_elements(out, "add", rules, port);
-	if (!rh_weakened("network-egress"))
-		rh_learned_write(out, rules->table, port, rh_now_ms());
+	rh_learned_write(out, rules->table, port, rh_now_ms());
 }
 
 void rh_rules_write_gone(FILE *out, const struct rh_rules *rules, const struct rh_rules_port *port)

@@ -65,7 +65,7 @@ bool rh_rules_is_table(const char *name);
 bool rh_rules_is_interface(const char *name);
 
 /* Of a list: profiles that say the same share a chain. */
-uint64_t rh_rules_hash(char *const *egress);
+uint64_t rh_rules_hash(char *const *list);
 
 /* Both tables anew in one transaction, whatever was in them. */
 void rh_rules_write(FILE *out, const struct rh_rules *rules, struct rh_rules_port *const *ports,

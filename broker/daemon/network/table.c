@@ -150,9 +150,7 @@ void rh_table_tidy(struct rh_table *table)
 
 	if (table->n_gone == 0)
 		return;
-	if (!table->in_force || run(table, write_gone, NULL, &err) < 0)
-		(void)rh_table_restore(table, &err);
-	else if (drop_gone(table) < 0)
+	if (!table->in_force || run(table, write_gone, NULL, &err) < 0 || drop_gone(table) < 0)
 		(void)rh_table_restore(table, &err);
 }
 

@@ -158,7 +158,7 @@ static void on_element(void *arg, const uint8_t *key, size_t size, uint64_t left
 	uint8_t own[32];
 	bool covered = false;
 
-	if (size != half * 2 || left_ms > (RH_LEARNED_MAX_S + RH_LEARNED_GRACE_S) * 1000)
+	if (size != half * 2 || left_ms > (RH_LEARNED_MAX_S + RH_LEARNED_GRACE_S) * UINT64_C(1000))
 		return;
 	memcpy(place.address, key + half, half);
 	if (rh_learned_key(own, recalling->port, place.family, place.address) == size &&

@@ -57,7 +57,7 @@ void rh_dns_name_short(const struct rh_dns_name *name, char buf[RH_DNS_SHORT_SIZ
 		if (i > 0)
 			*to++ = '.';
 		for (size_t j = 1; j <= label[0]; j++)
-			*to++ = is_plain(label[j]) ? (char)label[j] : '?';
+			*to++ = (char)(is_plain(label[j]) ? label[j] : '?');
 	}
 	if (n == 0)
 		*to++ = '.';
