@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small resolver for attacks on the network, over UDP and TCP (RFC 1035).
 
-    resolver.py LOG PID-FILE ADDRESS ZONE-FILE
+    resolver.py LOG PID-FILE ADDRESS ZONE-FILE [SECONDS]
 
 The zone file has lines "NAME ADDRESS…": the first lookup of the name gets the first address, the
-next the second, and so on; those behind the last get the last. Answers live for one second. Every
+next the second, and so on; those behind the last get the last. Answers live for so long, or one second. Every
 question is a line of the log, "udp 192.0.2.7 WwW.example.org A". The pid file appears when it listens.
 """
 
@@ -16,6 +16,7 @@ import struct
 import sys
 
 log_path, pid_path, address, zone_path = sys.argv[1:5]
+life = int(sys.argv[5]) if len(sys.argv) > 5 else 1
 TYPES = {1: "A", 28: "AAAA"}
 seen = {}
 
@@ -47,7 +48,7 @@ def answer(message, how, where):
         log.write(f"{how} {where} {name} {TYPES.get(kind, kind)}\n")
     found = find(name.lower(), kind)
     head = message[:2] + struct.pack("!HHHHH", 0x8180 | (3 if found is None else 0), 1, 1 if found else 0, 0, 0)
-    record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + found if found else b""
+    record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, life, 4) + found if found else b""
     return head + message[12:end] + record
 
 
