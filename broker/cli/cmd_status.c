@@ -122,6 +122,27 @@ static void print_engine(const struct rh_cli *cli, struct json_object *engine)
 		(long long)rh_json_number(engine, "cgroupVersion"));
 }
 
+/* Nothing where no profile's network is isolated. */
+static void print_network(const struct rh_cli *cli, struct json_object *network)
+{
+	bool in_force = rh_json_bool(network, "inForce");
+	const char *firewall = rh_json_text(network, "firewall");
+
+	if (!*firewall)
+		return;
+	(void)printf("%snetwork%s  %s%s%s  ", rh_colour(cli, RH_BOLD), rh_colour(cli, RH_PLAIN),
+		rh_colour(cli, in_force ? RH_GREEN : RH_RED),
+		in_force ? "isolated" : "not isolated", rh_colour(cli, RH_PLAIN));
+	rh_print_text(rh_json_text(network, "name"), 0);
+	(void)printf(", rules by ");
+	rh_print_text(firewall, 0);
+	if (!in_force) {
+		(void)printf(": ");
+		rh_print_text(rh_json_text(network, "problem"), 0);
+	}
+	(void)putchar('\n');
+}
+
 /* Only where something is lost. */
 static void print_mounts(const struct rh_cli *cli, struct json_object *mounts)
 {
@@ -164,6 +185,7 @@ static void print_status(const struct rh_cli *cli, struct json_object *data)
 
 	print_broker(cli, broker, rh_json_member(data, "store"));
 	print_engine(cli, rh_json_member(data, "engine"));
+	print_network(cli, rh_json_member(data, "network"));
 	print_mounts(cli, rh_json_member(data, "mounts"));
 	print_runners(cli, runners);
 	(void)putchar('\n');

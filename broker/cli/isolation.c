@@ -132,6 +132,8 @@ static void print_whole(const struct rh_cli *cli, struct json_object *isolation)
 	print_limit(cli, limits, "core dumps", "coreBytes", true);
 	print_list(cli, "network interfaces", rh_json_member(network, "interfaces"));
 	print_list(cli, "addresses", rh_json_member(network, "addresses"));
+	if (*rh_json_text(network, "firewall"))
+		print_row(cli, "firewall", rh_json_text(network, "firewall"));
 	print_mounts(cli, data);
 }
 

@@ -161,6 +161,7 @@ static int start_network(struct rh_broker *broker, struct rh_err *err)
 		.loop = &broker->loop,
 		.log = broker->log,
 		.name = broker->config->network_name,
+		.firewall = rh_config_firewalls[broker->config->network_firewall],
 		.containers_dir = path,
 		.on_state = on_network_state,
 		.on_flow = on_flow,

@@ -2,7 +2,13 @@
 #
 # A configuration file for a private instance: what says where things are is replaced, the rest
 # stays, line for line, so that messages name the lines of the file that was given.
-# Variables: dir (the instance's directory), socket (the engine's), network (the isolated one's name). The file is read twice.
+# Variables: dir (the instance's directory), socket (the engine's), network (the isolated one's name),
+# firewall (what its rules are put into force with; may be empty). The file is read twice.
+
+BEGIN {
+    inner = "name: '" network "'" (firewall == "" ? "" : ", firewall: '" firewall "'")
+    lines = "network:\n  name: '" network "'" (firewall == "" ? "" : "\n  firewall: '" firewall "'")
+}
 
 FNR == NR {
     if (/^docker:/)
@@ -34,9 +40,9 @@ FNR == NR {
 
 /^network:/ {
     if (/\{/)
-        sub(/\{/, "{name: '" network "', ")
+        sub(/\{/, "{" inner ", ")
     else
-        $0 = "network:\n  name: '" network "'"
+        $0 = lines
 }
 
 { print }
@@ -49,7 +55,7 @@ END {
     if (!has_group)
         print "group: ''"
     if (!has_network)
-        print "network:\n  name: '" network "'"
+        print lines
     if (!has_docker)
         print "docker:\n  socket: '" socket "'"
 }

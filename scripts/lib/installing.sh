@@ -5,6 +5,8 @@
 #
 # What install and uninstall share: places, options, doing or only telling.
 
+# shellcheck source=scripts/lib/firewall.sh
+. "$RH_TOP/scripts/lib/firewall.sh"
 # shellcheck source=scripts/lib/wiring.sh
 . "$RH_TOP/scripts/lib/wiring.sh"
 

@@ -13,6 +13,8 @@
 
 # shellcheck source=scripts/lib/broker.sh
 . "$RH_TOP/scripts/lib/broker.sh"
+# shellcheck source=scripts/lib/firewall.sh
+. "$RH_TOP/scripts/lib/firewall.sh"
 # shellcheck source=scripts/lib/wiring.sh
 . "$RH_TOP/scripts/lib/wiring.sh"
 
@@ -67,11 +69,9 @@ instance_network_name() {
 
 # instance_network DIR: removes it, and its rules
 instance_network() {
-    local name family id
+    local name id
     name=$(instance_network_name "$1")
-    for family in bridge inet; do
-        nft delete table "$family" "$name" 2>/dev/null || : # there is none
-    done
+    firewall_remove "$name"
     # {"name":["…"]}; by id, since the engine may have two of one name
     for id in $(engine_api GET "/networks?filters=%7B%22name%22%3A%5B%22$name%22%5D%7D" |
         grep -oE '"Id":"[0-9a-f]{64}"' | cut -d '"' -f 4); do
@@ -82,7 +82,7 @@ instance_network() {
 instance_config() {
     local from=$1 to=$instance/etc/runnerhub.yaml
     [ -n "$from" ] || from=$RH_TOP/scripts/lib/instance.yaml
-    awk -v dir="$instance" -v socket="$RH_ENGINE_SOCKET" -v network="$(instance_network_name "$instance")" -f "$RH_TOP/scripts/lib/config.awk" \
+    awk -v dir="$instance" -v socket="$RH_ENGINE_SOCKET" -v network="$(instance_network_name "$instance")" -v firewall="${RUNNERHUB_FIREWALL:-}" -f "$RH_TOP/scripts/lib/config.awk" \
         "$from" "$from" >"$to"
     chmod 644 "$to"
 }

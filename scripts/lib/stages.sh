@@ -185,8 +185,17 @@ stage_acceptance() {
     real_tests release tests/integration/acceptance
 }
 
+# hostile_iptables: the kind that is not nftables within, if this kernel has it
+hostile_iptables() {
+    if iptables-legacy-save -t filter >/dev/null 2>&1; then
+        echo iptables-legacy
+    else
+        echo iptables
+    fi
+}
+
 # Each attack twice: against what is shipped, where it gets nowhere, and with its defence off, where it
-# works. The weak build has no need of unit tests.
+# works; those on the network also with the other firewall. The weak build has no need of unit tests.
 stage_hostile() {
     local rc=0 json=$RH_BUILD/logs/$stage.json targets
     setup_all
@@ -196,9 +205,10 @@ stage_hostile() {
     build weak "${targets[@]}"
     "$RH_TOP/tests/hostile/check-release" "$RH_BUILD/release" "$RH_BUILD/weak" || rc=1
     "$RH_TOP/tests/hostile/run" --build "$RH_BUILD/release" --json "$json" || rc=1
+    "$RH_TOP/tests/hostile/run" --firewall "$(hostile_iptables)" --build "$RH_BUILD/release" --json "$json.iptables" || rc=1
     "$RH_TOP/tests/hostile/run" --weak --build "$RH_BUILD/weak" --json "$json.weak" || rc=1
     # shellcheck disable=SC2046 # two numbers
-    counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json" "$json.weak")
+    counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json" "$json.iptables" "$json.weak")
     return "$rc"
 }
 

@@ -176,6 +176,18 @@ class Install(Scratch):
     def install(self, *arguments):
         return self.call(hub.TOP + "/scripts/install", "--build", hub.build_dir(), *self.places, *arguments)
 
+    def chains(self, network):
+        """Rules in iptables like the broker's; the last one is somebody else's."""
+        chains = [f"{network}-{end}" for end in ("fwd", "c0123456789", "others")]
+        for chain in chains:
+            self.assertEqual(self.call("iptables", "-w", "10", "-N", chain).returncode, 0)
+            self.addCleanup(self.call, "iptables", "-w", "10", "-X", chain)
+            self.addCleanup(self.call, "iptables", "-w", "10", "-F", chain)
+        for rule in (("FORWARD", "-j", chains[0]), (chains[0], "-j", chains[1])):
+            self.assertEqual(self.call("iptables", "-w", "10", "-A", *rule).returncode, 0)
+        self.addCleanup(self.call, "iptables", "-w", "10", "-D", "FORWARD", "-j", chains[0])
+        return chains
+
     def uninstall(self, *arguments):
         return self.call(hub.TOP + "/scripts/uninstall", *self.places, *arguments)
 
@@ -217,7 +229,7 @@ class Install(Scratch):
         with open(os.path.join(outside, "file"), "w", encoding="utf-8"), \
                 open(os.path.join(ledger, "leased-repo"), "w", encoding="utf-8"):
             pass
-        network = f"rh-uninstall-{os.getpid()}"
+        network = f"rh-un-{os.getpid()}"
         with open(self.prefix + "/etc/runnerhub.yaml", "r+", encoding="utf-8") as f:
             text = f.read()
             f.seek(0)
@@ -225,6 +237,7 @@ class Install(Scratch):
         for table in (("inet", network), ("bridge", network), ("inet", network + "-others")):
             self.assertEqual(self.call("nft", "add", "table", *table).returncode, 0)
         self.addCleanup(self.call, "nft", "delete", "table", "inet", network + "-others")
+        chains = self.chains(network)
         done = self.uninstall("--dry-run")
         self.assertIn(f"would: remove the network {network}", done.stdout)
         self.assertIn(f"would: remove {ledger}", done.stdout)
@@ -234,6 +247,8 @@ class Install(Scratch):
         self.assertFalse(os.path.exists(self.path("a", ".env")))
         tables = self.call("nft", "list", "tables").stdout
         self.assertEqual([line for line in tables.splitlines() if network in line], [f"table inet {network}-others"])
+        saved = self.call("iptables-save", "-t", "filter").stdout
+        self.assertEqual([chain for chain in chains if f":{chain} " in saved], chains[-1:])
         # The ledger is gone, and with it the workspace that it says was never scrubbed.
         self.assertEqual(sorted(os.listdir(self.path("a", "_work"))), ["_tool", "kept"])
         self.assertEqual(os.listdir(outside), ["file"])

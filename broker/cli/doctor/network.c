@@ -10,9 +10,20 @@
 
 #include "broker/cli/doctor/doctor.h"
 
-/* Where daemon/network looks for nft. */
-static const char *const nft_places[] = {
-	"/usr/sbin/nft", "/usr/local/sbin/nft", "/sbin/nft", "/usr/bin/nft"};
+/* Where daemon/network looks for programs, and which it needs for each firewall. */
+static const char *const places[] = {"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"};
+static const struct firewall {
+	const char *name; /* as network.firewall has it */
+	const char *programs[5];
+} firewalls[] = {
+	{"nftables", {"nft"}},
+	{"iptables", {"iptables-restore", "iptables-save", "ip6tables-restore", "ip6tables-save"}},
+	{"iptables-legacy",
+		{"iptables-legacy-restore", "iptables-legacy-save", "ip6tables-legacy-restore",
+			"ip6tables-legacy-save"}},
+};
+
+#define N_FIREWALLS (sizeof(firewalls) / sizeof(firewalls[0]))
 
 const char *rh_doctor_network(const struct rh_doctor *doctor)
 {
@@ -42,25 +53,59 @@ static bool is_set(const struct rh_doctor *doctor, const char *path)
 	return rh_look_host(doctor, path, text, sizeof(text)) > 0 && text[0] == '1';
 }
 
-static void check_nft(
-	const struct rh_doctor *doctor, const struct rh_doctor_runner *runner, struct rh_finding *f)
+static bool has_program(const struct rh_doctor *doctor, const char *name)
 {
 	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s/%s", doctor->host, places[i], name);
+		if (access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first program that is not there, or NULL. */
+static const char *missing(const struct rh_doctor *doctor, const struct firewall *firewall)
+{
+	for (const char *const *at = firewall->programs; *at; at++) {
+		if (!has_program(doctor, *at))
+			return *at;
+	}
+	return NULL;
+}
+
+static void check_programs(
+	const struct rh_doctor *doctor, const struct rh_doctor_runner *runner, struct rh_finding *f)
+{
+	const char *wanted =
+		doctor->config ? rh_config_firewalls[doctor->config->network_firewall] : "auto";
+	const char *lacks = NULL;
+	bool any = strcmp(wanted, "auto") == 0;
 
 	if (!is_isolated_used(doctor)) {
 		rh_found(f, RH_HEALTH_SKIPPED, "no profile's network is isolated");
 		return;
 	}
-	for (size_t i = 0; i < sizeof(nft_places) / sizeof(nft_places[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s%s", doctor->host, nft_places[i]);
-		if (access(path, X_OK) == 0) {
-			rh_found(f, RH_HEALTH_OK, "%s", nft_places[i]);
+	for (size_t i = 0; i < N_FIREWALLS; i++) {
+		const char *lack = NULL;
+
+		if (!any && strcmp(wanted, firewalls[i].name) != 0)
+			continue;
+		lack = missing(doctor, &firewalls[i]);
+		if (!lack) {
+			rh_found(f, RH_HEALTH_OK, "%s (%s)", firewalls[i].name,
+				firewalls[i].programs[0]);
 			return;
 		}
+		lacks = lacks ? lacks : lack;
 	}
 	rh_found(f, RH_HEALTH_FAILURE,
-		"the program nft is not there: no container of an isolated profile is made");
-	rh_advise(f, "install the package nftables; iptables may stay as it is");
+		"the program %s is not there: no container of an isolated profile is made",
+		lacks ? lacks : wanted);
+	rh_advise(f,
+		any ? "install the package nftables; iptables may stay as it is"
+		    : "install it, or set network.firewall to auto");
 }
 
 static void check_rules(
@@ -73,14 +118,14 @@ static void check_rules(
 	} else if (!network) {
 		rh_found(f, RH_HEALTH_SKIPPED, "the broker, which knows, was not asked");
 	} else if (rh_json_bool(network, "inForce")) {
-		rh_found(f, RH_HEALTH_OK, "in force, in the tables inet %s and bridge %s",
-			rh_doctor_network(doctor), rh_doctor_network(doctor));
+		rh_found(f, RH_HEALTH_OK, "in force, by %s, under the name %s",
+			rh_json_text(network, "firewall"), rh_doctor_network(doctor));
 	} else {
 		rh_found(f, RH_HEALTH_FAILURE, "not in force, so no job starts: %s",
 			rh_json_text(network, "problem"));
 		rh_advise(f,
-			"nft list table inet %s says what is there; the broker tries again by "
-			"itself",
+			"nft list table inet %s, or iptables-save, says what is there; the broker "
+			"tries again by itself",
 			rh_doctor_network(doctor));
 	}
 }
@@ -136,7 +181,7 @@ static void check_bridge(
 }
 
 const struct rh_check rh_checks_network[] = {
-	{"network.nft", "nft", check_nft},
+	{"network.programs", "rules", check_programs},
 	{"network.rules", "firewall", check_rules},
 	{"network.ip_forward", "ip_forward", check_forward},
 	{"network.bridge", "network", check_bridge},

@@ -101,6 +101,7 @@ struct rh_config {
 	uint32_t engine_parallel; /* creates at once */
 
 	char *network_name; /* of the isolated profiles' network */
+	unsigned network_firewall; /* index into rh_config_firewalls */
 	char *network_ip6; /* its IPv6 subnet, or "none" */
 
 	uint64_t broker_wait_ms;
@@ -122,6 +123,9 @@ struct rh_config {
 	struct rh_runner *runners;
 	size_t n_runners;
 };
+
+/* What network.firewall may be, NULL-terminated. */
+extern const char *const rh_config_firewalls[];
 
 /**
  * rh_config_load() - read the file and the runners directory

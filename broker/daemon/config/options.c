@@ -21,6 +21,7 @@
 
 /* In the order of the enums in log.h. */
 static const char *const log_levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+const char *const rh_config_firewalls[] = {"auto", "nftables", "iptables", "iptables-legacy", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
 /*
@@ -74,6 +75,14 @@ static const struct rh_option config_rows[] = {
 		.restart = true,
 		.help = "the isolated profiles' network in the engine, and their rules in the "
 			"firewall; two brokers on one host need two"},
+	{.name = "network.firewall",
+		.type = RH_OPTION_CHOICE,
+		.offset = CONFIG(network_firewall),
+		.fallback = "auto",
+		.choices = rh_config_firewalls,
+		.restart = true,
+		.help = "what the rules are put into force with; auto is nftables where it can be "
+			"used, else iptables"},
 	{.name = "network.ipv6",
 		.type = RH_OPTION_TEXT,
 		.offset = CONFIG(network_ip6),

@@ -166,6 +166,9 @@ enum rh_container_state rh_container_state(const struct rh_container *container)
 const struct rh_profile *rh_container_profile(const struct rh_container *container);
 const char *rh_container_name(const struct rh_container *container); /* as the engine shows it */
 pid_t rh_container_pid(const struct rh_container *container);
+/* What the rules of its network are put into force with, as network.firewall has it; "": it is on
+ * no network of ours, or that is not known. */
+const char *rh_container_firewall(const struct rh_container *container);
 uint64_t rh_container_last_step(const struct rh_container *container); /* as the agent said */
 /* The owner's pointer (its job). */
 void rh_container_set_owner(struct rh_container *container, void *owner);

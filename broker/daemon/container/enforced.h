@@ -52,6 +52,7 @@ struct rh_enforced {
 	struct rh_enforced_mount mounts[RH_ENFORCED_MOUNTS];
 	size_t n_links; /* network interfaces */
 	char links[RH_ENFORCED_LINKS][16];
+	char firewall[32]; /* of its network, as the broker says; "": none of ours */
 	size_t n_addresses;
 	char addresses[RH_ENFORCED_LINKS][48];
 };

@@ -137,6 +137,8 @@ static void add_network(
 	struct json_object *links = put(writer, n, "interfaces", json_object_new_array(), false);
 	struct json_object *addresses = put(writer, n, "addresses", json_object_new_array(), false);
 
+	if (e->firewall[0])
+		text(writer, n, "firewall", e->firewall);
 	for (size_t i = 0; i < e->n_links; i++)
 		append(writer, links, json_object_new_string(e->links[i]));
 	for (size_t i = 0; i < e->n_addresses; i++)

@@ -34,6 +34,13 @@ const char *rh_containers_network_problem(
 	return all->network_ok ? NULL : "the network is not known to be isolated yet";
 }
 
+const char *rh_container_firewall(const struct rh_container *container)
+{
+	const struct rh_network *network = container->all->options.network;
+
+	return network && is_isolated(container->profile) ? rh_network_firewall(network) : "";
+}
+
 static void network_failed(struct rh_containers *all, int r, const struct rh_err *err)
 {
 	all->network_ok = false;

@@ -148,6 +148,7 @@ static struct json_object *network_json(const struct rh_control_options *o)
 	const char *problem = rh_network_problem(o->network);
 
 	add_text(network, "name", o->config->network_name);
+	add_text(network, "firewall", rh_network_firewall(o->network));
 	add(network, "inForce", json_object_new_boolean(!problem));
 	if (problem)
 		add_text(network, "problem", problem);

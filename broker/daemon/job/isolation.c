@@ -9,6 +9,7 @@
  * first job, not in an audit.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct reading {
 	struct rh_config *config; /* the profile's */
 	pid_t pid;
 	char *workspace;
+	char firewall[32];
 	struct rh_enforced_wanted wanted;
 	bool slot; /* how its directories reached it */
 	bool no_follow;
@@ -65,6 +67,7 @@ static void on_work(uv_work_t *work)
 		return;
 	(void)rh_enforced_check(
 		enforced, &reading->wanted, reading->verdict, sizeof(reading->verdict));
+	memcpy(enforced->firewall, reading->firewall, sizeof(enforced->firewall));
 	reading->data = rh_enforced_to_json(enforced);
 	if (!reading->data || !add_files(reading))
 		reading->r = rh_origin(-ENOMEM);
@@ -132,6 +135,8 @@ void rh_job_read_isolation(struct rh_job *job, const struct rh_mount_result *res
 	reading->job = job;
 	reading->config = rh_config_ref(job->config);
 	reading->pid = rh_container_pid(job->container);
+	(void)snprintf(reading->firewall, sizeof(reading->firewall), "%s",
+		rh_container_firewall(job->container));
 	reading->slot = !rh_containers_map_ids(job->all->options.containers);
 	reading->no_follow = result->no_follow;
 	reading->wanted = (struct rh_enforced_wanted){

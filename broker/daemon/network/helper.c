@@ -30,6 +30,7 @@
 #define TIDY_AFTER_MS   250
 #define RESTORE_GAP_MS  50 /* between two restorations: others may be at it for a while */
 #define RETRY_AFTER_MS  1000
+#define LOOK_AFTER_MS   2000 /* where the kernel does not tell of changes */
 #define FIRST_LOG_GROUP 20480 /* so that other listeners are unlikely to be there */
 
 struct helper {
@@ -40,6 +41,7 @@ struct helper {
 	struct rh_names names;
 	bool spoilt; /* somebody changed it */
 	int64_t restore_ms; /* not before */
+	int64_t look_ms; /* when to look next, if looks are needed */
 	uint8_t packet[DATAGRAM_MAX];
 };
 
@@ -66,7 +68,7 @@ static bool is_foreign(const struct helper *helper, size_t size)
 {
 	const struct rh_table *table = &helper->table;
 
-	return rh_watch_is_foreign(helper->packet, size, table->rules.table, table->own) &&
+	return rh_watch_is_foreign(helper->packet, size, table->rules.table, table->firewall.own) &&
 		(!table->has_elements_fd ||
 			rh_watch_is_foreign(
 				helper->packet, size, table->rules.table, table->own_socket));
@@ -82,7 +84,9 @@ static void look(struct helper *helper)
 			helper->spoilt = true; /* something was missed */
 		if (n <= 0)
 			break;
-		if (helper->table.configured && is_foreign(helper, (size_t)n))
+		if (rh_table_needs_looks(&helper->table))
+			helper->look_ms = rh_now_ms(); /* iptables may be nftables within */
+		else if (helper->table.configured && is_foreign(helper, (size_t)n))
 			helper->spoilt = true;
 	}
 }
@@ -119,7 +123,7 @@ static int open_ears(struct helper *helper)
 	return r < 0 ? rh_trace(r) : 0;
 }
 
-/* Says the gateway's address: names are looked up there. */
+/* Says the firewall, and the gateway's address: names are looked up there. */
 static int configure(
 	struct helper *helper, const struct rh_network_request *request, struct rh_err *err)
 {
@@ -130,7 +134,7 @@ static int configure(
 		return rh_trace(r);
 	rh_names_update(&helper->names);
 	(void)inet_ntop(AF_INET, &helper->table.rules.gateway, text, sizeof(text));
-	return rh_err_set(err, 0, "%s", text);
+	return rh_err_set(err, 0, "%s %s", helper->table.firewall.backend->name, text);
 }
 
 static int admit(
@@ -249,7 +253,12 @@ static int wait_ms(const struct helper *helper)
 
 	if (table->configured && (helper->spoilt || !table->in_force))
 		return sooner(left > 0 ? (int)left : 0, names_ms);
-	return sooner(table->n_gone > 0 ? TIDY_AFTER_MS : -1, names_ms);
+	if (table->n_gone > 0)
+		return sooner(TIDY_AFTER_MS, names_ms);
+	left = helper->look_ms - rh_now_ms();
+	if (rh_table_needs_looks(table))
+		return sooner(left > 0 ? (int)left : 0, names_ms);
+	return names_ms;
 }
 
 static void take_lookups(struct helper *helper)
@@ -259,12 +268,28 @@ static void take_lookups(struct helper *helper)
 		look(helper); /* what was learned was put there by us */
 }
 
+/* Asked of the kernel by a program, which takes some milliseconds. */
+static void look_closely(struct helper *helper)
+{
+	struct rh_err err;
+
+	if (!rh_table_needs_looks(&helper->table) || rh_now_ms() < helper->look_ms)
+		return;
+	helper->look_ms = rh_now_ms() + LOOK_AFTER_MS;
+	if (!rh_table_look(&helper->table))
+		helper->spoilt = true;
+	else if (rh_table_has_ended(&helper->table))
+		(void)rh_table_restore(&helper->table, &err);
+}
+
 static void when_idle(struct helper *helper, int n_ready)
 {
 	struct rh_table *table = &helper->table;
 
 	if (!table->configured)
 		return;
+	if (table->in_force)
+		look_closely(helper);
 	if (helper->spoilt || !table->in_force) {
 		if (rh_now_ms() >= helper->restore_ms)
 			restore(helper);

@@ -32,7 +32,7 @@ bool rh_netlink_u32(const struct rh_netlink_attribute *attribute, uint32_t *ret_
 /* A request being written. */
 struct rh_netlink_request {
 	size_t size;
-	_Alignas(struct nlmsghdr) uint8_t bytes[512];
+	_Alignas(struct nlmsghdr) uint8_t bytes[1024];
 };
 
 /* Begins it with a message head and @n bytes behind. */

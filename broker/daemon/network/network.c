@@ -34,6 +34,7 @@ static void maybe_closed(struct rh_network *network)
 		return;
 	free(network->name);
 	free(network->containers_dir);
+	free(network->wanted);
 	free(network);
 	if (closed)
 		closed(arg);
@@ -75,10 +76,14 @@ void rh_network_set_state(struct rh_network *network, int r, const char *text)
 		network->options.on_state(network->options.arg);
 }
 
-static void take_gateway(struct rh_network *network, const char *text)
+/* "nftables 172.18.0.1" */
+static void take_words(struct rh_network *network, const char *text)
 {
+	size_t n = strcspn(text, " ");
 	struct in_addr address;
 
+	(void)snprintf(network->firewall, sizeof(network->firewall), "%.*s", (int)n, text);
+	text += n + (text[n] == ' ');
 	if (inet_pton(AF_INET, text, &address) != 1 || address.s_addr == 0 ||
 		!inet_ntop(AF_INET, &address, network->gateway, sizeof(network->gateway)))
 		network->gateway[0] = '\0';
@@ -97,7 +102,7 @@ void rh_network_answer(struct rh_network *network, int r, const struct rh_err *e
 		(void)uv_timer_stop(&network->timer);
 	if (pending->configures) {
 		network->configured = r == 0;
-		take_gateway(network, r == 0 ? err->text : "");
+		take_words(network, r == 0 ? err->text : "");
 		rh_network_set_state(network, r, err->text);
 	}
 	if (pending->cb)
@@ -127,9 +132,11 @@ int rh_network_start(const struct rh_network_options *options, struct rh_network
 	network->options = *options;
 	network->name = strdup(options->name);
 	network->containers_dir = strdup(options->containers_dir);
-	if (!network->name || !network->containers_dir) {
+	network->wanted = strdup(options->firewall);
+	if (!network->name || !network->containers_dir || !network->wanted) {
 		free(network->name);
 		free(network->containers_dir);
+		free(network->wanted);
 		free(network);
 		return rh_origin(-ENOMEM);
 	}
@@ -223,8 +230,8 @@ int rh_network_configure(struct rh_network *network, const char *bridge,
 	const char *const *resolvers, rh_network_done_fn cb, void *arg)
 {
 	struct rh_network_request request = {.op = RH_NETWORK_CONFIGURE,
-		.n_words = 3,
-		.words = {network->name, bridge, network->containers_dir}};
+		.n_words = 4,
+		.words = {network->name, bridge, network->containers_dir, network->wanted}};
 	int r = 0;
 
 	for (; resolvers && *resolvers && r == 0; resolvers++)
@@ -263,6 +270,11 @@ void rh_network_dismiss(struct rh_network *network, const char *instance)
 const char *rh_network_gateway(const struct rh_network *network)
 {
 	return network->gateway[0] ? network->gateway : NULL;
+}
+
+const char *rh_network_firewall(const struct rh_network *network)
+{
+	return network->firewall;
 }
 
 const char *rh_network_problem(const struct rh_network *network)

@@ -8,10 +8,11 @@
  *   starting ──▶ up ◀──▶ down          down: no rules in force that we know of, and why
  *                 helper dies ──▶ down ──▶ (a new helper, after a moment)
  *
- * The rules lie in two nftables tables of our own, named as the network (rules.h). They are put
- * into force before a container is handed out, stay when the broker ends, and are put back by the
- * helper when somebody else changes them. Whatever cannot be put into force is an error of the
- * request, and the caller leases nothing (fail closed).
+ * The rules lie in two nftables tables of our own, named as the network (rules.h), or in chains of
+ * iptables (xtables.h), as network.firewall says. They are put into force before a container is
+ * handed out, stay when the broker ends, and are put back by the helper when somebody else changes
+ * them. Whatever cannot be put into force is an error of the request, and the caller leases nothing
+ * (fail closed).
  *
  * Context: loop thread. Callbacks are always asynchronous.
  */
@@ -29,6 +30,7 @@ struct rh_network_options {
 	struct rh_log *log;
 	const char *name; /* of the engine's network; the tables' too; copied */
 	const char *containers_dir; /* <state_dir>/containers; copied */
+	const char *firewall; /* network.firewall; copied */
 	const char *program; /* that is the helper if RH_NETWORK_HELPER_OPTION is given; NULL: this
 				one */
 	/* The rules went out of force, or are in force again. May be NULL. */
@@ -65,5 +67,7 @@ int rh_network_admit(struct rh_network *network, const char *instance, pid_t pid
 void rh_network_dismiss(struct rh_network *network, const char *instance);
 /* Where containers look names up if not all of them (rh_egress_asks()); NULL: not known. */
 const char *rh_network_gateway(const struct rh_network *network);
+/* What they are put into force with: "nftables" …; "" until that is known. */
+const char *rh_network_firewall(const struct rh_network *network);
 /* Why the rules are not known to be in force, or NULL: they are. */
 const char *rh_network_problem(const struct rh_network *network);

@@ -33,6 +33,8 @@ struct rh_network {
 	struct rh_network_options options;
 	char *name;
 	char *containers_dir;
+	char *wanted; /* network.firewall */
+	char firewall[32]; /* that the helper uses */
 	struct rh_network_link *link; /* to the helper; NULL: none */
 	unsigned n_links; /* that still have handles */
 	uv_timer_t timer; /* deadline of the first request; or start again; or the end */

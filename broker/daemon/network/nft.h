@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * The program nft(8). It is run, not linked: libnftables is under the GPL.
+ * The program nft(8).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -12,10 +13,12 @@
 
 /**
  * rh_nft_run() - one transaction: all of it or nothing
- * @ret_pid: that it ran as (may be NULL)
+ * @check_only: ask the kernel whether it would take it, no more
+ * @ret_pid:    that it ran as (may be NULL)
  *
  * Context: the network helper (blocks, 10 s at most).
  * Return: 0; -ENOENT if there is no nft; -EINVAL if it refused, with its first words; negative
  * errno.
  */
-int rh_nft_run(const char *script, size_t size, pid_t *ret_pid, struct rh_err *err);
+int rh_nft_run(
+	const char *script, size_t size, bool check_only, pid_t *ret_pid, struct rh_err *err);

@@ -19,7 +19,8 @@
 #define RH_NETWORK_DNS_MAX 3 /* as many as resolv.conf(5) has */
 
 enum rh_network_op {
-	RH_NETWORK_CONFIGURE = 1, /* table, bridge, directory of the containers, resolver … */
+	RH_NETWORK_CONFIGURE = 1, /* table, bridge, directory of the containers, firewall,
+				   resolver …; is answered with firewall and gateway */
 	RH_NETWORK_ADMIT, /* instance, pid, item of egress or resolver … */
 	RH_NETWORK_DISMISS, /* instance */
 	RH_NETWORK_OPS,

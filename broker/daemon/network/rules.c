@@ -25,12 +25,9 @@
 #define BEFORE_DNAT     "-150"
 #define BEFORE_FILTER   "-10"
 
-/*
- * What clouds answer a machine's secrets on. All of 169.254.0.0/16 and fe80::/10 is link-local
- * (RFC 3927, RFC 4291); Alibaba, Oracle and Azure have one outside, EC2 and Google one of IPv6.
- */
-#define METADATA4 "169.254.0.0/16, 100.100.100.200, 168.63.129.16, 192.0.0.192"
-#define METADATA6 "fe80::/10, fd00:ec2::254, fd20:ce::254"
+const char *const rh_rules_metadata4[] = {
+	"169.254.0.0/16", "100.100.100.200", "168.63.129.16", "192.0.0.192", NULL};
+const char *const rh_rules_metadata6[] = {"fe80::/10", "fd00:ec2::254", "fd20:ce::254", NULL};
 
 bool rh_rules_is_table(const char *name)
 {
@@ -72,25 +69,34 @@ static void write_resolvers(FILE *out, const struct rh_rules *rules, int family)
 	(void)fprintf(out, "%s\t}\n", before[0] == 'e' ? "" : " }\n");
 }
 
+static void write_metadata(FILE *out, int version, const char *const *places)
+{
+	(void)fprintf(out,
+		"\tset metadata%d {\n\t\ttype ipv%d_addr\n\t\tflags interval\n"
+		"\t\telements = { %s",
+		version, version, *places++);
+	for (; *places; places++)
+		(void)fprintf(out, ", %s", *places);
+	(void)fputs(" }\n\t}\n", out);
+}
+
 static void write_sets(FILE *out, const struct rh_rules *rules)
 {
 	write_resolvers(out, rules, AF_INET);
 	write_resolvers(out, rules, AF_INET6);
-	(void)fputs("\tset metadata4 {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
-		    "\t\telements = { " METADATA4 " }\n\t}\n"
-		    "\tset metadata6 {\n\t\ttype ipv6_addr\n\t\tflags interval\n"
-		    "\t\telements = { " METADATA6 " }\n\t}\n"
-		    /* Of each container so many messages, whatever it sends. */
-		    "\tset pace4 {\n\t\ttype ipv4_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
-		    "\t\ttimeout 1m\n\t}\n"
-		    "\tset pace6 {\n\t\ttype ipv6_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
-		    "\t\ttimeout 1m\n\t}\n"
-		    "\tset asking4 {\n\t\ttype ipv4_addr\n\t}\n"
-		    "\tset asking6 {\n\t\ttype ipv6_addr\n\t}\n"
-		    "\tset lookups4 {\n\t\ttype ipv4_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
-		    "\t\ttimeout 1m\n\t}\n"
-		    "\tmap policy4 {\n\t\ttype ipv4_addr : verdict\n\t}\n"
-		    "\tmap policy6 {\n\t\ttype ipv6_addr : verdict\n\t}\n",
+	write_metadata(out, 4, rh_rules_metadata4);
+	write_metadata(out, 6, rh_rules_metadata6);
+	(void)fputs(/* Of each container so many messages, whatever it sends. */
+		"\tset pace4 {\n\t\ttype ipv4_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
+		"\t\ttimeout 1m\n\t}\n"
+		"\tset pace6 {\n\t\ttype ipv6_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
+		"\t\ttimeout 1m\n\t}\n"
+		"\tset asking4 {\n\t\ttype ipv4_addr\n\t}\n"
+		"\tset asking6 {\n\t\ttype ipv6_addr\n\t}\n"
+		"\tset lookups4 {\n\t\ttype ipv4_addr\n\t\tsize 4096\n\t\tflags dynamic\n"
+		"\t\ttimeout 1m\n\t}\n"
+		"\tmap policy4 {\n\t\ttype ipv4_addr : verdict\n\t}\n"
+		"\tmap policy6 {\n\t\ttype ipv6_addr : verdict\n\t}\n",
 		out);
 }
 
@@ -342,14 +348,19 @@ void rh_rules_write_gone(FILE *out, const struct rh_rules *rules, const struct r
 	write_elements(out, "delete", rules, port);
 }
 
-void rh_rules_write(
-	FILE *out, const struct rh_rules *rules, struct rh_rules_port *const *ports, size_t n_ports)
+void rh_rules_write_none(FILE *out, const struct rh_rules *rules)
 {
 	/* "add" first: "delete" alone fails where there is none. */
 	(void)fprintf(out,
 		"add table bridge %s\ndelete table bridge %s\n"
 		"add table inet %s\ndelete table inet %s\n",
 		rules->table, rules->table, rules->table, rules->table);
+}
+
+void rh_rules_write(
+	FILE *out, const struct rh_rules *rules, struct rh_rules_port *const *ports, size_t n_ports)
+{
+	rh_rules_write_none(out, rules);
 	write_frames(out, rules);
 	(void)fprintf(out, "table inet %s {\n", rules->table);
 	write_sets(out, rules);

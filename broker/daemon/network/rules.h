@@ -55,6 +55,14 @@ struct rh_rules_port {
 	struct rh_learned *learned; /* dns/learned.h; NULL: nothing yet */
 };
 
+/*
+ * What clouds answer a machine's secrets on, NULL-terminated. All of 169.254.0.0/16 and fe80::/10
+ * is link-local (RFC 3927, RFC 4291); Alibaba, Oracle and Azure have one outside, EC2 and Google
+ * one of IPv6.
+ */
+extern const char *const rh_rules_metadata4[];
+extern const char *const rh_rules_metadata6[];
+
 /* What messages about packets begin with: rh_flow_parse() reads them. */
 #define RH_RULES_REFUSED "refused"
 #define RH_RULES_SEEN    "seen"
@@ -70,6 +78,8 @@ uint64_t rh_rules_hash(char *const *list);
 /* Both tables anew in one transaction, whatever was in them. */
 void rh_rules_write(FILE *out, const struct rh_rules *rules, struct rh_rules_port *const *ports,
 	size_t n_ports);
+/* Neither table, whether they were there or not. */
+void rh_rules_write_none(FILE *out, const struct rh_rules *rules);
 /* One port more, in tables that are there. */
 void rh_rules_write_port(FILE *out, const struct rh_rules *rules, const struct rh_rules_port *port);
 /* One port less; elements that are not there make nft refuse all of it. */

@@ -19,9 +19,10 @@
 #include "broker/daemon/config/strv.h"
 #include "broker/daemon/network/bridge.h"
 #include "broker/daemon/network/dns/book.h"
-#include "broker/daemon/network/nft.h"
+#include "broker/daemon/network/frames.h"
 #include "broker/daemon/network/resolvers.h"
 #include "runnerhub/cleanup.h"
+#include "runnerhub/clock.h"
 #include "runnerhub/id.h"
 
 static void free_entry(struct rh_table_port *entry)
@@ -94,54 +95,89 @@ static void set_gone(struct rh_table *table, struct rh_table_port *entry)
 	entry->gone = true;
 }
 
-/* Runs what @write says about the table. */
-static int run(struct rh_table *table, void (*write)(FILE *out, struct rh_table *table, void *arg),
-	void *arg, struct rh_err *err)
+/* Ports that are @gone, or those that are not, into @ports. */
+static struct rh_firewall_view view_of(
+	const struct rh_table *table, bool gone, struct rh_rules_port **ports)
 {
-	_cleanup_(rh_freep) char *script = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&script, &size);
+	struct rh_firewall_view view = {.rules = &table->rules, .ports = ports};
 
-	if (!out)
-		return rh_err_set(err, -ENOMEM, "out of memory");
-	write(out, table, arg);
-	if (fclose(out) != 0)
-		return rh_err_set(err, -ENOMEM, "out of memory");
-	return size > 0 ? rh_nft_run(script, size, &table->own, err) : 0;
-}
-
-static void write_all(FILE *out, struct rh_table *table, void *arg)
-{
-	struct rh_rules_port **ports = arg;
-	size_t n = 0;
-
-	for (size_t i = 0; i < table->n_ports; i++)
-		ports[n++] = table->ports[i]->port;
-	rh_rules_write(out, &table->rules, ports, n);
-}
-
-static void write_gone(FILE *out, struct rh_table *table, void *arg)
-{
 	for (size_t i = 0; i < table->n_ports; i++) {
-		if (table->ports[i]->gone)
-			rh_rules_write_gone(out, &table->rules, table->ports[i]->port);
+		if (table->ports[i]->gone == gone)
+			ports[view.n_ports++] = table->ports[i]->port;
 	}
-	if (arg)
-		rh_rules_write_port(out, &table->rules, arg);
+	return view;
+}
+
+/* Frames, where the firewall leaves them to the ports. A port that is gone needs nothing more. */
+static int guard_ports(struct rh_table *table, struct rh_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < table->n_ports && r == 0; i++) {
+		struct rh_table_port *entry = table->ports[i];
+
+		if (entry->guarded || !table->firewall.backend->guards_no_frames)
+			continue;
+		r = rh_frames_guard(entry->port, err);
+		entry->guarded = r == 0;
+		r = r == -ENODEV ? 0 : r;
+	}
+	return rh_trace(r);
 }
 
 int rh_table_restore(struct rh_table *table, struct rh_err *err)
 {
 	_cleanup_(rh_freep) struct rh_rules_port **ports = NULL;
+	struct rh_firewall_view view;
 	int r = 0;
 
 	(void)drop_gone(table); /* the tables are made anew without them */
 	ports = calloc(table->n_ports + 1, sizeof(struct rh_rules_port *));
 	if (!ports)
 		return rh_err_set(err, -ENOMEM, "out of memory");
-	r = run(table, write_all, ports, err);
+	view = view_of(table, false, ports);
+	r = rh_firewall_choose(&table->firewall, table->wanted, &view, err);
+	if (r == 0)
+		r = guard_ports(table, err);
+	if (r == 0)
+		r = rh_firewall_put(&table->firewall, &view, err);
 	table->in_force = r == 0;
+	table->ends_ms = r == 0 ? rh_book_ends_ms(table) : 0;
 	return rh_trace(r);
+}
+
+bool rh_table_has_ended(const struct rh_table *table)
+{
+	return table->ends_ms > 0 && rh_now_ms() >= table->ends_ms;
+}
+
+/* What is gone out of what is in force, and @added into it. Return: 0; negative errno: nothing was
+ * changed. */
+static int change(struct rh_table *table, const struct rh_rules_port *added, struct rh_err *err)
+{
+	_cleanup_(rh_freep) struct rh_rules_port **ports = NULL;
+	struct rh_firewall_view gone;
+
+	if (!table->in_force || !table->firewall.backend->change)
+		return rh_err_set(err, -EAGAIN, "all has to be put anew");
+	ports = calloc(table->n_ports + 1, sizeof(struct rh_rules_port *));
+	if (!ports)
+		return rh_err_set(err, -ENOMEM, "out of memory");
+	gone = view_of(table, true, ports);
+	if (gone.n_ports == 0 && !added)
+		return 0;
+	return rh_trace(table->firewall.backend->change(&table->firewall, &gone, added, err));
+}
+
+bool rh_table_needs_looks(const struct rh_table *table)
+{
+	return table->configured && table->firewall.backend && table->firewall.backend->look;
+}
+
+bool rh_table_look(const struct rh_table *table)
+{
+	return !rh_table_needs_looks(table) ||
+		table->firewall.backend->look(&table->firewall, &table->rules);
 }
 
 void rh_table_tidy(struct rh_table *table)
@@ -150,7 +186,7 @@ void rh_table_tidy(struct rh_table *table)
 
 	if (table->n_gone == 0)
 		return;
-	if (!table->in_force || run(table, write_gone, NULL, &err) < 0 || drop_gone(table) < 0)
+	if (change(table, NULL, &err) < 0 || drop_gone(table) < 0)
 		(void)rh_table_restore(table, &err);
 }
 
@@ -206,13 +242,14 @@ int rh_table_configure(
 	struct rh_rules rules = {.log_group = table->rules.log_group};
 	int r = 0;
 
-	if (request->n_words < 3 || !rh_rules_is_table(request->words[0]) ||
+	if (request->n_words < 4 || !rh_rules_is_table(request->words[0]) ||
 		!rh_rules_is_interface(request->words[1]) ||
-		strlen(request->words[2]) >= sizeof(table->dir))
+		strlen(request->words[2]) >= sizeof(table->dir) ||
+		strlen(request->words[3]) >= sizeof(table->wanted))
 		return rh_err_set(err, -EINVAL, "a network or bridge of that name cannot be used");
 	(void)snprintf(rules.table, sizeof(rules.table), "%s", request->words[0]);
 	(void)snprintf(rules.bridge, sizeof(rules.bridge), "%s", request->words[1]);
-	for (size_t i = 3; i < request->n_words; i++)
+	for (size_t i = 4; i < request->n_words; i++)
 		(void)rh_resolvers_add(&rules, request->words[i]);
 	rh_resolvers_read(&rules);
 	rules.gateway = rh_bridge_address(rules.bridge);
@@ -221,6 +258,7 @@ int rh_table_configure(
 	table->rules = rules;
 	if (!table->configured) {
 		(void)snprintf(table->dir, sizeof(table->dir), "%s", request->words[2]);
+		(void)snprintf(table->wanted, sizeof(table->wanted), "%s", request->words[3]);
 		r = load(table);
 		if (r < 0)
 			return rh_err_set(err, r, "%s: %s", table->dir, strerror(-r));
@@ -260,11 +298,10 @@ static void evict(struct rh_table *table, const struct rh_rules_port *port)
 
 static int put_into_force(struct rh_table *table, struct rh_rules_port *port, struct rh_err *err)
 {
-	int r = -EAGAIN;
+	int r = 0;
 
 	evict(table, port);
-	if (table->in_force)
-		r = run(table, write_gone, port, err);
+	r = change(table, port, err);
 	if (r == 0)
 		r = drop_gone(table);
 

@@ -15,6 +15,30 @@
 #include "runnerhub/clock.h"
 #include "runnerhub/weaken.h"
 
+/* nftables has sets whose elements end by themselves. Elsewhere all rules are written anew. */
+static bool has_sets(const struct rh_table *table)
+{
+	return !table->firewall.backend || table->firewall.backend == &rh_firewall_nft;
+}
+
+int64_t rh_book_ends_ms(const struct rh_table *table)
+{
+	int64_t now_ms = rh_now_ms();
+	int64_t first_ms = 0;
+
+	for (size_t i = 0; i < table->n_ports && !has_sets(table); i++) {
+		const struct rh_learned *learned = table->ports[i]->port->learned;
+
+		for (size_t k = 0; learned && k < learned->n; k++) {
+			int64_t until_ms = learned->places[k].until_ms;
+
+			if (until_ms > now_ms && (first_ms == 0 || until_ms < first_ms))
+				first_ms = until_ms;
+		}
+	}
+	return first_ms;
+}
+
 static int open_socket(struct rh_table *table)
 {
 	if (!table->has_elements_fd) {
@@ -80,15 +104,18 @@ static void drop_what_is_not_public(struct rh_dns_answer *answer)
 }
 
 /* One address, with the ports of one place. */
-static int learn_place(
-	struct rh_table *table, struct rh_rules_port *port, const struct rh_learned_place *place)
+static int learn_place(struct rh_table *table, struct rh_rules_port *port,
+	const struct rh_learned_place *place, bool *changed)
 {
 	int64_t now_ms = rh_now_ms();
 	struct rh_learned_place lost;
 	bool covered = false;
 	int r = rh_learned_add(port, place, now_ms, &covered, &lost);
 
-	if (r == 0 && lost.family != AF_UNSPEC && lost.until_ms > now_ms)
+	*changed = *changed || (r == 0 && !covered);
+	if (r < 0 || !has_sets(table))
+		return rh_trace(r);
+	if (lost.family != AF_UNSPEC && lost.until_ms > now_ms)
 		r = put(table, port, &lost, 0);
 	if (r < 0 || covered)
 		return rh_trace(r);
@@ -100,7 +127,9 @@ int rh_book_learn(struct rh_table *table, struct rh_rules_port *port, const char
 {
 	uint32_t granted_s = answer->ttl_s < RH_LEARNED_MIN_S ? RH_LEARNED_MIN_S : answer->ttl_s;
 	int64_t until_ms = 0;
-	int r = open_socket(table);
+	struct rh_err err;
+	bool changed = false;
+	int r = has_sets(table) ? open_socket(table) : 0;
 
 	if (granted_s > RH_LEARNED_MAX_S)
 		granted_s = RH_LEARNED_MAX_S;
@@ -122,9 +151,11 @@ int rh_book_learn(struct rh_table *table, struct rh_rules_port *port, const char
 				.until_ms = until_ms};
 
 			memcpy(learned.address, answer->addresses[i], sizeof(learned.address));
-			r = learn_place(table, port, &learned);
+			r = learn_place(table, port, &learned, &changed);
 		}
 	}
+	if (r == 0 && changed && !has_sets(table))
+		r = rh_table_restore(table, &err);
 	return rh_trace(r);
 }
 
@@ -132,7 +163,8 @@ int rh_book_forget(struct rh_table *table, const struct rh_rules_port *port)
 {
 	int r = 0;
 
-	for (size_t i = 0; port->learned && i < port->learned->n && r == 0; i++) {
+	for (size_t i = 0; has_sets(table) && port->learned && i < port->learned->n && r == 0;
+		i++) {
 		r = open_socket(table);
 		if (r == 0)
 			r = put(table, port, &port->learned->places[i], 0);

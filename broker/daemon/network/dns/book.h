@@ -21,6 +21,8 @@ int rh_book_learn(struct rh_table *table, struct rh_rules_port *port, const char
 	struct rh_dns_answer *answer);
 /* The container is gone: what it learned is out of force. Return: 0; negative errno. */
 int rh_book_forget(struct rh_table *table, const struct rh_rules_port *port);
+/* When the first of what they learned ends, if the kernel does not end it by itself; 0: never. */
+int64_t rh_book_ends_ms(const struct rh_table *table);
 /* What the kernel still has of an earlier helper's time. */
 void rh_book_recall(struct rh_table *table, struct rh_rules_port *port);
 /* Is this a name of its list? */

@@ -59,18 +59,49 @@ START_TEST(no_cgroups)
 }
 END_TEST
 
-START_TEST(firewall_and_forwarding)
+static void program(const char *name)
 {
 	char path[256];
 
-	expect(rh_checks_network, "network.nft", RH_HEALTH_FAILURE, "not there", &doctor, NULL);
-	test_file("usr/sbin/nft", "x");
-	(void)snprintf(path, sizeof(path), "%s/usr/sbin/nft", doctor.host);
+	test_file(name, "x");
+	(void)snprintf(path, sizeof(path), "%s/%s", doctor.host, name);
 	ck_assert_int_eq(chmod(path, 0755), 0);
-	expect(rh_checks_network, "network.nft", RH_HEALTH_OK, "/usr/sbin/nft", &doctor, NULL);
+}
+
+START_TEST(firewall_programs)
+{
+	expect(rh_checks_network, "network.programs", RH_HEALTH_FAILURE, "nft is not there",
+		&doctor, NULL);
+	program("usr/sbin/iptables-restore");
+	program("usr/sbin/iptables-save");
+	program("sbin/ip6tables-restore");
+	expect(rh_checks_network, "network.programs", RH_HEALTH_FAILURE, "nft is not there",
+		&doctor, NULL);
+	program("sbin/ip6tables-save");
+	expect(rh_checks_network, "network.programs", RH_HEALTH_OK, "iptables (iptables-restore)",
+		&doctor, NULL);
+	program("usr/sbin/nft");
+	expect(rh_checks_network, "network.programs", RH_HEALTH_OK, "nftables (nft)", &doctor,
+		NULL);
+	/* What the configuration says counts. */
+	doctor.config = &config;
+	profile.network = (char[]){"isolated"};
+	config.network_firewall = 2;
+	expect(rh_checks_network, "network.programs", RH_HEALTH_OK, "iptables (", &doctor, NULL);
+	config.network_firewall = 3;
+	expect(rh_checks_network, "network.programs", RH_HEALTH_FAILURE, "iptables-legacy-restore",
+		&doctor, NULL);
+	config.network_firewall = 0;
+}
+END_TEST
+
+START_TEST(firewall_and_forwarding)
+{
 	expect(rh_checks_network, "network.rules", RH_HEALTH_SKIPPED, "", &doctor, NULL);
-	doctor.status = json_tokener_parse("{\"network\":{\"name\":\"n\",\"inForce\":true}}");
-	expect(rh_checks_network, "network.rules", RH_HEALTH_OK, "inet n", &doctor, NULL);
+	doctor.status = json_tokener_parse(
+		"{\"network\":{\"name\":\"n\",\"firewall\":\"nftables\",\"inForce\":true}}");
+	expect(rh_checks_network, "network.rules", RH_HEALTH_OK, "by nftables, under the name n",
+		&doctor, NULL);
 	json_object_put(doctor.status);
 	doctor.status = json_tokener_parse(
 		"{\"network\":{\"name\":\"n\",\"inForce\":false,\"problem\":\"no nft\"}}");
@@ -83,7 +114,7 @@ START_TEST(firewall_and_forwarding)
 	/* Only isolated ones need it. */
 	profile.network = (char[]){"none"};
 	doctor.config = &config;
-	expect(rh_checks_network, "network.nft", RH_HEALTH_SKIPPED, "", &doctor, NULL);
+	expect(rh_checks_network, "network.programs", RH_HEALTH_SKIPPED, "", &doctor, NULL);
 	expect(rh_checks_network, "network.rules", RH_HEALTH_SKIPPED, "", &doctor, NULL);
 }
 END_TEST
@@ -245,6 +276,7 @@ void tests_of_host(Suite *suite)
 	tcase_add_test(host, cgroup_v1);
 	tcase_add_test(host, cgroup_v2);
 	tcase_add_test(host, no_cgroups);
+	tcase_add_test(host, firewall_programs);
 	tcase_add_test(host, firewall_and_forwarding);
 	tcase_add_loop_test(host, engines_differ, 0, sizeof(engines) / sizeof(engines[0]));
 	tcase_add_test(host, api_versions);

@@ -151,7 +151,11 @@ START_TEST(a_process_is_read)
 	ck_assert_uint_gt(enforced.n_links, 0);
 	ck_assert_uint_gt(enforced.nofile_max, 0);
 	ck_assert_ptr_nonnull(strstr(enforced.uid_map, "0"));
+	(void)snprintf(enforced.firewall, sizeof(enforced.firewall), "iptables");
 	json = rh_enforced_to_json(&enforced);
+	ck_assert(json_object_object_get_ex(json, "network", &value));
+	ck_assert_str_eq(
+		json_object_get_string(json_object_object_get(value, "firewall")), "iptables");
 	ck_assert(json_object_object_get_ex(json, "mounts", &value));
 	ck_assert_uint_eq(json_object_array_length(value), enforced.n_mounts);
 	ck_assert(json_object_object_get_ex(json, "privileges", &value));

@@ -81,3 +81,57 @@ pid_t stage_container(struct stage *stage, const char *instance, const char *por
 		(int)pid, last));
 	return pid;
 }
+
+bool stage_connects(pid_t from, const char *to, unsigned port)
+{
+	return stage_runs("nsenter -t %d -n timeout 5 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
+		(int)from, to, port);
+}
+
+bool stage_loses(pid_t from, const char *to, unsigned port)
+{
+	return !stage_runs(
+		"nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
+		(int)from, to, port);
+}
+
+void stage_serve(const char *where, unsigned port)
+{
+	ck_assert(stage_runs("%s python3 -c '\n"
+			     "import os, socket\n"
+			     "server = socket.create_server((\"0.0.0.0\", %u))\n"
+			     "if os.fork() == 0:\n"
+			     "    os.closerange(0, 3)\n"
+			     "    server.settimeout(15)\n"
+			     "    while True: server.accept()\n'",
+		where, port));
+}
+
+int stage_configure(
+	struct stage *stage, struct rh_table *table, const char *firewall, struct rh_err *err)
+{
+	struct rh_network_request request = {.op = RH_NETWORK_CONFIGURE,
+		.n_words = 5,
+		.words = {"rhtest", "br0", stage->dir, firewall, "10.9.0.1"}};
+
+	return rh_table_configure(table, &request, err);
+}
+
+int stage_admit(struct rh_table *table, const char *instance, pid_t pid, const char *egress,
+	struct rh_err *err)
+{
+	char number[16];
+	struct rh_network_request request = {
+		.op = RH_NETWORK_ADMIT, .n_words = 3, .words = {instance, number, egress}};
+
+	(void)snprintf(number, sizeof(number), "%d", (int)pid);
+	return rh_table_admit(table, &request, err);
+}
+
+int stage_dismiss(struct rh_table *table, const char *instance, struct rh_err *err)
+{
+	struct rh_network_request request = {
+		.op = RH_NETWORK_DISMISS, .n_words = 1, .words = {instance}};
+
+	return rh_table_dismiss(table, &request, err);
+}

@@ -37,44 +37,17 @@ static void teardown(void)
 
 static int configure(void)
 {
-	struct rh_network_request request = {.op = RH_NETWORK_CONFIGURE,
-		.n_words = 4,
-		.words = {"rhtest", "br0", stage.dir, "10.9.0.1"}};
-
-	return rh_table_configure(table, &request, &err);
+	return stage_configure(&stage, table, "nftables", &err);
 }
 
 static int admit(const char *instance, pid_t pid, const char *egress)
 {
-	char number[16];
-	struct rh_network_request request = {
-		.op = RH_NETWORK_ADMIT, .n_words = 3, .words = {instance, number, egress}};
-
-	(void)snprintf(number, sizeof(number), "%d", (int)pid);
-	return rh_table_admit(table, &request, &err);
+	return stage_admit(table, instance, pid, egress, &err);
 }
 
 static int dismiss(const char *instance)
 {
-	struct rh_network_request request = {
-		.op = RH_NETWORK_DISMISS, .n_words = 1, .words = {instance}};
-
-	return rh_table_dismiss(table, &request, &err);
-}
-
-/* Whether a connection from the container gets through to the listener; a refusal comes at once. */
-static bool connects(pid_t from, const char *to, unsigned port)
-{
-	return stage_runs("nsenter -t %d -n timeout 5 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
-		(int)from, to, port);
-}
-
-/* Between neighbours there is no refusal either. */
-static bool is_lost(pid_t from, const char *to, unsigned port)
-{
-	return !stage_runs(
-		"nsenter -t %d -n timeout 1 bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null",
-		(int)from, to, port);
+	return stage_dismiss(table, instance, &err);
 }
 
 static bool has(const char *family, const char *what)
@@ -82,34 +55,21 @@ static bool has(const char *family, const char *what)
 	return stage_runs("nft list table %s rhtest | grep -qF '%s'", family, what);
 }
 
-/* A server, for a while. */
-static void serve(const char *where, unsigned port)
-{
-	ck_assert(stage_runs("%s python3 -c '\n"
-			     "import os, socket\n"
-			     "server = socket.create_server((\"0.0.0.0\", %u))\n"
-			     "if os.fork() == 0:\n"
-			     "    os.closerange(0, 3)\n"
-			     "    server.settimeout(15)\n"
-			     "    while True: server.accept()\n'",
-		where, port));
-}
-
 START_TEST(the_host_is_out_of_reach)
 {
 	pid_t one = stage_container(&stage, ONE, "vethone", 2);
 
-	serve("", 4001);
-	serve("", 53);
-	ck_assert(connects(one, "10.9.0.1", 4001));
+	stage_serve("", 4001);
+	stage_serve("", 53);
+	ck_assert(stage_connects(one, "10.9.0.1", 4001));
 	ck_assert_int_eq(configure(), 0);
 	/* Before anybody told of it, too. */
-	ck_assert(!connects(one, "10.9.0.1", 4001));
+	ck_assert(!stage_connects(one, "10.9.0.1", 4001));
 	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
-	ck_assert(!connects(one, "10.9.0.1", 4001));
-	ck_assert(connects(one, "10.9.0.1", 53));
+	ck_assert(!stage_connects(one, "10.9.0.1", 4001));
+	ck_assert(stage_connects(one, "10.9.0.1", 53));
 	ck_assert(stage_runs("ip address add 10.77.0.1/32 dev lo"));
-	ck_assert(!connects(one, "10.77.0.1", 4001));
+	ck_assert(!stage_connects(one, "10.77.0.1", 4001));
 }
 END_TEST
 
@@ -120,16 +80,16 @@ START_TEST(neighbours_are_out_of_reach)
 	char where[64];
 
 	(void)snprintf(where, sizeof(where), "nsenter -t %d -n", (int)two);
-	serve(where, 4002);
-	ck_assert(connects(one, "10.9.0.3", 4002));
+	stage_serve(where, 4002);
+	ck_assert(stage_connects(one, "10.9.0.3", 4002));
 	ck_assert_int_eq(configure(), 0);
 	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
 	ck_assert_int_eq(admit(TWO, two, "allow"), 0);
-	ck_assert(is_lost(one, "10.9.0.3", 4002));
+	ck_assert(stage_loses(one, "10.9.0.3", 4002));
 	ck_assert(stage_runs("bridge -d link show dev vethone | grep -q 'isolated on'"));
 	/* The bridge's own isolation and the rules each suffice. */
 	ck_assert(stage_runs("bridge link set dev vethone isolated off"));
-	ck_assert(is_lost(one, "10.9.0.3", 4002));
+	ck_assert(stage_loses(one, "10.9.0.3", 4002));
 }
 END_TEST
 

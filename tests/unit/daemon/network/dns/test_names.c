@@ -26,7 +26,7 @@
 #include "runnerhub/clock.h"
 
 #define ONE      "00000000000000000000000000000001"
-#define TWO      "00000000000000000000000000000002"
+#define TWO      "10000000000000000000000000000002"
 #define WORLD    "00000000000000000000000000000003"
 #define LIMIT_MS 10000
 #define LIST     "*.example.org:4003"
@@ -49,8 +49,9 @@ static void on_refused(void *arg, const char *instance, const char *text)
 
 static void configure(void)
 {
-	struct rh_network_request request = {
-		.op = RH_NETWORK_CONFIGURE, .n_words = 3, .words = {"rhtest", "br0", stage.dir}};
+	struct rh_network_request request = {.op = RH_NETWORK_CONFIGURE,
+		.n_words = 4,
+		.words = {"rhtest", "br0", stage.dir, "nftables"}};
 
 	ck_assert_int_eq(rh_table_configure(table, &request, &err), 0);
 	rh_names_update(&names);
@@ -212,8 +213,19 @@ static int look_up(pid_t from, const char *wire, size_t size, const char *addres
 #define LOOK_UP(from, wire, address) look_up(from, wire, sizeof(wire), address)
 #define WWW                          "\3www\7example\3org"
 
+/* The same by another firewall. */
+static void use(int kind)
+{
+	static const char *const kinds[] = {"nftables", "iptables", "iptables-legacy"};
+
+	table->firewall = (struct rh_firewall){0};
+	(void)snprintf(table->wanted, sizeof(table->wanted), "%s", kinds[kind]);
+	ck_assert_msg(rh_table_restore(table, &err) == 0, "%s", err.text);
+}
+
 START_TEST(a_lookup_opens_the_way)
 {
+	use(_i);
 	admit(ONE, one, LIST);
 	admit(TWO, two, LIST);
 	ck_assert(!connects(one, "192.0.2.7", 4003));
@@ -223,13 +235,21 @@ START_TEST(a_lookup_opens_the_way)
 	ck_assert(!connects(one, "192.0.2.7", 4004));
 	ck_assert(!connects(one, "192.0.2.8", 4003));
 	ck_assert(!connects(two, "192.0.2.7", 4003));
-	ck_assert(has("10.9.0.2 . 192.0.2.7 .*expires"));
-	ck_assert(!has("10.9.0.3 . 192.0.2.7"));
+	ck_assert(_i > 0 || has("10.9.0.2 . 192.0.2.7 .*expires"));
+	ck_assert(_i > 0 || !has("10.9.0.3 . 192.0.2.7"));
 	/* It moves: both for a while. */
 	ck_assert_int_eq(LOOK_UP(one, WWW, "192.0.2.8"), RH_DNS_NOERROR);
 	ck_assert(connects(one, "192.0.2.8", 4003));
 	ck_assert_int_eq(LOOK_UP(one, WWW, "192.0.2.8"), RH_DNS_NOERROR);
 	ck_assert_uint_eq(table->ports[0]->port->learned->n, 2);
+	/* Nobody's clock but ours ends it in iptables. */
+	ck_assert_int_eq(table->ends_ms > 0, _i > 0);
+	table->ports[0]->port->learned->places[0].until_ms = rh_now_ms() - 1;
+	table->ends_ms = _i > 0 ? rh_now_ms() - 1 : 0;
+	ck_assert_int_eq(rh_table_has_ended(table), _i > 0);
+	ck_assert_int_eq(rh_table_restore(table, &err), 0);
+	ck_assert(!connects(one, "192.0.2.7", 4003));
+	ck_assert(connects(one, "192.0.2.8", 4003));
 }
 END_TEST
 
@@ -262,17 +282,19 @@ END_TEST
 
 START_TEST(resolvers_are_for_those_who_need_none_of_us)
 {
+	use(_i);
 	admit(ONE, one, LIST);
 	admit(TWO, two, "192.0.2.7");
 	/* The gateway is no resolver of theirs. */
 	ck_assert(!connects(two, "10.9.0.1", 53));
 	ck_assert(connects(one, "10.9.0.1", 53));
-	ck_assert(!has("chain egress-.*resolvers"));
+	ck_assert(_i > 0 || !has("chain egress-.*resolvers"));
 }
 END_TEST
 
 START_TEST(no_name_stands_for_the_host_or_a_neighbour)
 {
+	use(_i);
 	serve(getpid(), 4003);
 	serve(two, 4003);
 	admit(ONE, one, LIST);
@@ -420,9 +442,10 @@ END_TEST
 
 static void tests(Suite *suite)
 {
-	const TTest *const all[] = {a_lookup_opens_the_way, what_is_refused_is_told_once,
+	const TTest *const each[] = {a_lookup_opens_the_way,
 		resolvers_are_for_those_who_need_none_of_us,
-		no_name_stands_for_the_host_or_a_neighbour, what_was_learned_is_kept,
+		no_name_stands_for_the_host_or_a_neighbour};
+	const TTest *const all[] = {what_is_refused_is_told_once, what_was_learned_is_kept,
 		what_was_learned_goes_with_its_container, it_ends_by_itself, there_is_an_end_to_it,
 		where_nobody_can_look_up};
 	TCase *cases = tcase_create("names");
@@ -431,6 +454,8 @@ static void tests(Suite *suite)
 	tcase_set_timeout(cases, 60);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		tcase_add_test(cases, all[i]);
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++)
+		tcase_add_loop_test(cases, each[i], 0, 3);
 	suite_add_tcase(suite, cases);
 }
 
