@@ -20,6 +20,7 @@ static const struct rh_verify_area areas[] = {
 	{"store", rh_verify_store},
 	{"containers", rh_verify_containers},
 	{"networks", rh_verify_networks},
+	{"firewall", rh_verify_firewall},
 	{"control groups", rh_verify_cgroups},
 	{"processes", rh_verify_processes},
 	{"mounts", rh_verify_mounts},

@@ -60,6 +60,9 @@ void rh_verify_broker(struct rh_verify *verify); /* store.c */
 void rh_verify_store(struct rh_verify *verify); /* store.c */
 void rh_verify_containers(struct rh_verify *verify);
 void rh_verify_networks(struct rh_verify *verify); /* containers.c */
+void rh_verify_firewall(struct rh_verify *verify);
+/* @firewall: the broker's; @text: what its program says is there; is changed. */
+void rh_verify_rules(struct rh_verify *verify, const char *firewall, char *text); /* firewall.c */
 void rh_verify_cgroups(struct rh_verify *verify); /* containers.c */
 void rh_verify_processes(struct rh_verify *verify);
 void rh_verify_mounts(struct rh_verify *verify); /* files.c */

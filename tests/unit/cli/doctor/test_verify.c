@@ -186,6 +186,69 @@ static void process(int pid, int parent, const char *exe, const char *container)
 	ck_assert_int_eq(symlink(exe, path), 0);
 }
 
+/* Container a1 is on the network, behind port veth0. */
+static void given_a_port(void)
+{
+	char path[512];
+
+	given("running", "leased");
+	verify.network = json_tokener_parse("{\"Containers\":{\"" ID_A "\":{}}}");
+	(void)snprintf(path, sizeof(path), "%s/containers", state_dir);
+	(void)mkdir(state_dir, 0755);
+	(void)mkdir(path, 0755);
+	test_file("state/containers/a1/network",
+		"name=veth0\nindex=7\nmac=02:42:ac:12:00:02\nip4=172.18.0.2\nip6=::\n"
+		"link_local=::\n");
+}
+
+static void rules(const char *firewall, const char *text)
+{
+	char copy[2048];
+
+	(void)snprintf(copy, sizeof(copy), "%s", text);
+	rh_verify_rules(&verify, firewall, copy);
+}
+
+START_TEST(rules_of_nftables)
+{
+	given_a_port();
+	rules("nftables", "set ports { elements = { \"veth0\" } }");
+	expect_none();
+	rules("nftables", "set ports { elements = { \"veth0\", \"veth00\" } }");
+	expect_one("port veth00 has rules", "restart");
+	rules("nftables", "set ports { }");
+	expect_one("container a1 is on network runnerhub, and has no rules", "restart");
+}
+END_TEST
+
+#define JUMPS                                                                                 \
+	"-A FORWARD -j runnerhub-fwd\n-A INPUT -j runnerhub-in\n:runnerhub-ca100000000 - x\n" \
+	":runnerhub-fwd - x\n"
+
+START_TEST(rules_of_iptables)
+{
+	given_a_port();
+	(void)json_object_object_add(json_object_array_get_idx(verify.records, 0), "instance",
+		json_object_new_string("a100000000ff"));
+	rules("iptables", JUMPS);
+	expect_one("has no rules", "restart"); /* no file of its port */
+	test_file("state/containers/a100000000ff/network",
+		"name=veth0\nindex=7\nmac=02:42:ac:12:00:02\nip4=172.18.0.2\nip6=::\n"
+		"link_local=::\n");
+	rules("iptables", JUMPS);
+	expect_none();
+	rules("iptables-legacy", JUMPS ":runnerhub-rb100000000 - x\n");
+	expect_one("chain runnerhub-rb100000000 is in iptables", "restart");
+	rules("iptables", "-A FORWARD -j ACCEPT\n" JUMPS);
+	expect_one("does not come to the rules", "restart");
+	rules("iptables", "-A FORWARD -j runnerhub-fwd\n-A INPUT -j runnerhub-in\n");
+	expect_one("container a100000000ff is on network", "restart");
+	/* Nothing is known of a firewall that the broker has not told of. */
+	rh_verify_firewall(&verify);
+	expect_none();
+}
+END_TEST
+
 START_TEST(processes_have_somebody_above_them)
 {
 	given("running", "leased");
@@ -309,9 +372,10 @@ void tests_of_verify(Suite *suite);
 void tests_of_verify(Suite *suite)
 {
 	const TTest *const all[] = {what_agrees_is_not_named, containers_and_records,
-		jobs_and_records, endpoints_and_control_groups, processes_have_somebody_above_them,
-		mounts_on_the_host, slot_of_a_warm_container, slot_of_a_leased_container,
-		directories_and_markers, nobody_answers};
+		jobs_and_records, endpoints_and_control_groups, rules_of_nftables,
+		rules_of_iptables, processes_have_somebody_above_them, mounts_on_the_host,
+		slot_of_a_warm_container, slot_of_a_leased_container, directories_and_markers,
+		nobody_answers};
 	TCase *cases = tcase_create("verify");
 
 	tcase_add_checked_fixture(cases, setup, teardown);
