@@ -211,8 +211,9 @@ static const struct rh_option profile_rows[] = {
 		.max = 65536 * GIB,
 		.zero_is_none = true,
 		.help = "disk space of a job: what it writes in its container, its workspace and "
-			"its "
-			"temporary directory; looked at each second"},
+			"its temporary directory; looked at each second, and where the engine's "
+			"storage has quotas (overlay2 on xfs with pquota, btrfs, zfs) the "
+			"container's part is one"},
 	{.name = "files",
 		.type = RH_OPTION_COUNT,
 		.offset = PROFILE(disk_files),

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "broker/daemon/container/cgroups.h"
@@ -172,6 +173,16 @@ static bool parse_mount(char *line, struct rh_enforced_mount *mount)
 	return true;
 }
 
+static void read_root(pid_t pid, struct rh_enforced *enforced)
+{
+	struct statvfs fs;
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)pid);
+	enforced->root_bytes =
+		statvfs(path, &fs) == 0 ? (uint64_t)fs.f_blocks * fs.f_frsize : RH_CGROUP_UNKNOWN;
+}
+
 static void read_mounts(pid_t pid, char *text, struct rh_enforced *enforced)
 {
 	char *save = NULL;
@@ -276,6 +287,7 @@ int rh_enforced_read(pid_t pid, struct rh_enforced *ret_enforced)
 	read_limits(pid, text, ret_enforced);
 	read_namespaces(pid, ret_enforced);
 	read_cgroups(pid, ret_enforced);
+	read_root(pid, ret_enforced);
 	read_mounts(pid, text, ret_enforced);
 	read_network(pid, text, ret_enforced);
 	return 0;

@@ -124,6 +124,7 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		.shm_bytes = profile->shm_bytes,
 		.pids = profile->pids,
 		.nofile = profile->nofile,
+		.disk_bytes = container->all->info.may_have_quota ? profile->disk_bytes : 0,
 	};
 
 	rh_hardening_apply(profile, &hardening, &spec);
@@ -155,7 +156,7 @@ static uint64_t hash_texts(uint64_t hash, char *const *texts)
 void rh_container_revision(const struct rh_profile *profile, char ret_revision[17])
 {
 	const uint64_t numbers[] = {profile->memory_bytes, profile->pids, profile->nofile,
-		profile->shm_bytes, (uint64_t)(profile->cpus * 1e9)};
+		profile->shm_bytes, profile->disk_bytes, (uint64_t)(profile->cpus * 1e9)};
 	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), RH_VERSION);
 
 	hash = hash_text(hash, profile->image);

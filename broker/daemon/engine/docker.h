@@ -23,7 +23,8 @@
 #define RH_DOCKER_E_OTHER 1 /* well-formed, but nothing for us */
 
 /* Requests: JSON text, freed by the caller; NULL if out of memory. */
-char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_max);
+/* Without the disk quota if not @quota. */
+char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_max, bool quota);
 char *rh_docker_write_network(const struct rh_engine_network_spec *spec);
 /* The "filters" of list and events: labels separated by newlines. */
 char *rh_docker_write_filters(const char *labels, bool events);

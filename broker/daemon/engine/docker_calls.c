@@ -37,6 +37,15 @@ static void finish_create(struct rh_docker_call *call, const struct rh_docker_re
 		(void)rh_err_set(&err, r,
 			"the image %s is not on this host; get it with: docker pull %s",
 			call->subject, call->subject);
+	/* What the daemon says where the file system below keeps no quotas for projects. */
+	if (r < 0 && (strstr(err.text, "storage-opt") || strstr(err.text, "quota"))) {
+		if (!call->engine->no_quota)
+			rh_log_notice(call->engine->log,
+				"engine's storage has no quotas, watching disk space instead",
+				RH_STR("engine", err.text));
+		call->engine->no_quota = true;
+		r = -ERANGE;
+	}
 	if (r == 0) {
 		r = rh_docker_read_created(response->body, response->size, id);
 		if (r < 0)
@@ -59,7 +68,7 @@ int rh_engine_create(struct rh_engine *engine, const struct rh_engine_spec *spec
 
 	if (!is_plain(spec->name))
 		return rh_origin(-EINVAL);
-	body = rh_docker_write_create(spec, engine->nofile_max);
+	body = rh_docker_write_create(spec, engine->nofile_max, !engine->no_quota);
 	if (!body)
 		return rh_origin(-ENOMEM);
 	return rh_trace(rh_docker_call(

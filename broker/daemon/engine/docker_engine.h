@@ -33,6 +33,7 @@ struct rh_engine {
 	void *arg;
 
 	unsigned api_minor; /* 0: not known yet */
+	bool no_quota; /* its storage refused one, so none is asked for */
 	uint64_t nofile_max; /* what its host allows; 0: it refused a limit, so none is asked for */
 
 	enum rh_docker_phase phase;

@@ -4,6 +4,7 @@
  * What we say to a Docker engine: request bodies and the parts of request paths.
  */
 
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <math.h>
 #include <stdio.h>
@@ -190,6 +191,18 @@ static bool add_limits(struct json_object *host, const struct rh_engine_spec *sp
 	return ok;
 }
 
+static bool add_quota(struct json_object *host, uint64_t disk_bytes)
+{
+	struct json_object *options = NULL;
+	char size[24];
+
+	if (disk_bytes == 0)
+		return true;
+	options = json_object_new_object();
+	(void)snprintf(size, sizeof(size), "%" PRIu64, disk_bytes);
+	return options && add(host, "StorageOpt", options) && add_text(options, "size", size);
+}
+
 /* What is the engine's to choose, unless the profile does. */
 static bool add_ways(struct json_object *host, const struct rh_engine_spec *spec)
 {
@@ -199,8 +212,8 @@ static bool add_ways(struct json_object *host, const struct rh_engine_spec *spec
 		(!spec->ipc || add_text(host, "IpcMode", spec->ipc));
 }
 
-static bool add_host_config(
-	struct json_object *root, const struct rh_engine_spec *spec, uint64_t nofile_max)
+static bool add_host_config(struct json_object *root, const struct rh_engine_spec *spec,
+	uint64_t nofile_max, bool quota)
 {
 	struct json_object *host = json_object_new_object();
 
@@ -212,7 +225,8 @@ static bool add_host_config(
 		add_texts(host, "SecurityOpt", spec->security) &&
 		add_texts(host, "MaskedPaths", spec->masked_paths) &&
 		add_texts(host, "ReadonlyPaths", spec->readonly_paths) && add_limits(host, spec) &&
-		add_ulimits(host, spec, nofile_max) && add_ways(host, spec) &&
+		add_ulimits(host, spec, nofile_max) &&
+		add_quota(host, quota ? spec->disk_bytes : 0) && add_ways(host, spec) &&
 		add_log_config(host) && add_restart_policy(host) &&
 		add_flag(host, "AutoRemove", false) && add_flag(host, "Init", false) &&
 		add_flag(host, "Privileged", false);
@@ -236,7 +250,7 @@ static char *text_of(struct json_object *root, bool complete)
 	return text ? strdup(text) : NULL;
 }
 
-char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_max)
+char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_max, bool quota)
 {
 	_cleanup_(json_putp) struct json_object *root = json_object_new_object();
 	bool ok = root && add_text(root, "Image", spec->image) &&
@@ -245,7 +259,7 @@ char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_
 		add_texts(root, "Env", spec->env) && add_labels(root, spec->labels) &&
 		add_text(root, "User", "0:0") && add_text(root, "WorkingDir", "/") &&
 		add_flag(root, "OpenStdin", false) && add_flag(root, "Tty", false) &&
-		add_no_healthcheck(root) && add_host_config(root, spec, nofile_max);
+		add_no_healthcheck(root) && add_host_config(root, spec, nofile_max, quota);
 
 	return text_of(root, ok);
 }

@@ -45,6 +45,7 @@ struct rh_engine_spec {
 	uint64_t shm_bytes;
 	uint32_t pids;
 	uint64_t nofile;
+	uint64_t disk_bytes; /* of the writable layer; 0: no quota is asked for */
 	const char *const *ulimits; /* NULL-terminated NAME=SOFT or NAME=SOFT:HARD */
 	const char *const *cap_drop;
 	const char *const *cap_add;
@@ -92,6 +93,8 @@ struct rh_engine_info {
 	char version[64];
 	char api_version[16];
 	char storage_driver[32];
+	bool may_have_quota; /* that driver can limit a container's writable layer, on some file
+				systems */
 	char cgroup_driver[32];
 	int cgroup_version;
 	uint32_t n_cpus;
@@ -158,7 +161,8 @@ const char *rh_engine_problem(const struct rh_engine *engine);
 /* @spec is borrowed for the call. -ENOENT: the image is missing, @err says what to do. */
 int rh_engine_create(struct rh_engine *engine, const struct rh_engine_spec *spec,
 	rh_engine_create_fn cb, void *arg);
-/* -ERANGE: the host refuses the nofile limit. Create another one: it is left out from now on. */
+/* -ERANGE: the host refuses the nofile limit or the quota. Create another one: it is left out from
+ * now on. */
 int rh_engine_start_container(
 	struct rh_engine *engine, const char *id, rh_engine_done_fn cb, void *arg);
 int rh_engine_kill(struct rh_engine *engine, const char *id, const char *signal,

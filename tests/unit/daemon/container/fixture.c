@@ -183,11 +183,13 @@ void fixture_lease(void)
 
 void fixture_lease_one(void)
 {
+	unsigned n_acquired = f.n_acquired + 1, n_leased = f.n_leased + 1;
+
 	fixture_acquire();
-	UNTIL(f.n_acquired == 1);
+	UNTIL(f.n_acquired == n_acquired);
 	ck_assert_msg(f.acquire_r == 0, "%s", f.err.text);
 	fixture_lease();
-	UNTIL(f.n_leased == 1);
+	UNTIL(f.n_leased == n_leased);
 	ck_assert_msg(f.lease_r == 0, "%s", f.lease_err.text);
 }
 

@@ -192,6 +192,38 @@ START_TEST(test_nofile_is_left_out)
 }
 END_TEST
 
+START_TEST(test_quota_is_left_out)
+{
+	const struct fake_route routes[] = {VERSION, STREAM,
+		{"POST /v1.44/containers/create",
+			ERR("500 Oops") "Content-Length: ?\r\n\r\n"
+					"{\"message\":\"--storage-opt is supported only for "
+					"overlay over xfs with 'pquota' mount option\"}",
+			FAKE_KEEP, 1},
+		{"POST /v1.44/containers/create", OK "Content-Length: ?\r\n\r\n{\"Id\":\"" ID "\"}",
+			FAKE_KEEP, 0},
+		{0}};
+	struct docker_fixture f = {0};
+	struct rh_engine_spec limited = spec;
+	char request[8192] = "";
+
+	limited.disk_bytes = 3 << 20;
+	docker_start(&f, routes);
+	RUN_UNTIL(&f, f.n_up == 1);
+	CALL(&f, rh_engine_create(f.engine, &limited, docker_on_text, &f));
+	ck_assert_int_eq(f.r, -ERANGE);
+	ck_assert(fake_docker_last(
+		f.fake, "POST /v1.44/containers/create", request, sizeof(request)));
+	ck_assert_ptr_nonnull(strstr(request, "\"StorageOpt\":{\"size\":\"3145728\"}"));
+	CALL(&f, rh_engine_create(f.engine, &limited, docker_on_text, &f));
+	ck_assert_int_eq(f.r, 0);
+	ck_assert(fake_docker_last(
+		f.fake, "POST /v1.44/containers/create", request, sizeof(request)));
+	ck_assert_ptr_null(strstr(request, "StorageOpt"));
+	docker_stop(&f);
+}
+END_TEST
+
 START_TEST(test_queries)
 {
 	const struct fake_route routes[] = {VERSION, STREAM,
@@ -214,7 +246,8 @@ START_TEST(test_queries)
 		{"GET /v1.44/info",
 			OK "Connection: "
 			   "close\r\n\r\n{\"ServerVersion\":\"20.10\",\"CgroupVersion\":\"2\","
-			   "\"NCPU\":2,\"MemTotal\":1024,\"Driver\":\"overlay2\"}",
+			   "\"NCPU\":2,\"MemTotal\":1024,\"Driver\":\"overlay2\","
+			   "\"DriverStatus\":[[\"Backing Filesystem\",\"xfs\"],7]}",
 			FAKE_CLOSE, 0},
 		{"GET /v1.44/containers/" ID "/logs?stdout=1&stderr=1&tail=5",
 			OK "Connection: close\r\n\r\n\x02\x01\x01\x01\x01\x01\x01\x01why\n",
@@ -253,6 +286,7 @@ START_TEST(test_queries)
 	ck_assert_int_eq(f.r, 0);
 	ck_assert_int_eq(f.info.cgroup_version, 2);
 	ck_assert_str_eq(f.info.api_version, "1.44");
+	ck_assert(f.info.may_have_quota);
 	CALL(&f, rh_engine_logs(f.engine, ID, 5, docker_on_text, &f));
 	ck_assert_int_eq(f.r, 0);
 	ck_assert_str_eq(f.id, "why\n");
@@ -348,7 +382,7 @@ END_TEST
 static void tests_of_docker(Suite *suite)
 {
 	RH_ADD_TESTS(suite, "calls", test_create, test_errors, test_nofile_is_left_out,
-		test_queries, test_network, test_close_cancels);
+		test_quota_is_left_out, test_queries, test_network, test_close_cancels);
 }
 
 RH_TEST_MAIN("docker", tests_of_docker);
