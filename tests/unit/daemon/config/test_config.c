@@ -251,7 +251,8 @@ static const struct {
 		"x.yaml:1: profiles.a.imag: unknown key; known here: image, pull, pin, user, cpus, "
 		"memory, "
 		"pids, nofile, shm, network, ulimits, runtime, apparmor, egress, dns, scrub, keep, "
-		"cap_add, env, warm, max, job_timeout, step_timeout, disk, files, output"},
+		"cap_add, env, warm, max, job_timeout, step_timeout, disk, files, tool_cache, "
+		"output"},
 };
 
 START_TEST(mistakes_are_named)
