@@ -48,7 +48,8 @@ struct rh_enforced {
 	int cgroup_version;
 	uint64_t memory, memory_swap, pids; /* cgroups.h's unlimited and unknown */
 	double cpus; /* 0: no limit; -1: unknown */
-	uint64_t root_bytes; /* size of the root's file system as seen inside: a quota's, if one is set */
+	uint64_t root_bytes; /* size of the root's file system as seen inside: a quota's, if one is
+				set */
 	size_t n_mounts;
 	struct rh_enforced_mount mounts[RH_ENFORCED_MOUNTS];
 	size_t n_links; /* network interfaces */
