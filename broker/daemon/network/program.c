@@ -17,6 +17,10 @@
 
 #define WITHIN_SECONDS 10
 
+struct streams {
+	int input, output, errors;
+};
+
 static const char *const places[] = {"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"};
 
 int rh_program_find(const char *name, char buf[RH_PROGRAM_PATH_MAX])
@@ -43,7 +47,7 @@ static int write_all(int fd, const char *data, size_t size)
 	return lseek(fd, 0, SEEK_SET) < 0 ? rh_origin(-errno) : 0;
 }
 
-static void be_program(const char *path, const char *const *argv, int input_fd, int said_fd)
+static void be_program(const char *path, const char *const *argv, const struct streams *streams)
 {
 	char *const envp[] = {
 		(char[]){"LC_ALL=C"}, (char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NULL};
@@ -51,8 +55,8 @@ static void be_program(const char *path, const char *const *argv, int input_fd, 
 	/* An alarm outlives execve(2). */
 	(void)signal(SIGALRM, SIG_DFL);
 	(void)alarm(WITHIN_SECONDS);
-	if (dup2(input_fd, STDIN_FILENO) >= 0 && dup2(said_fd, STDOUT_FILENO) >= 0 &&
-		dup2(said_fd, STDERR_FILENO) >= 0)
+	if (dup2(streams->input, STDIN_FILENO) >= 0 && dup2(streams->output, STDOUT_FILENO) >= 0 &&
+		dup2(streams->errors, STDERR_FILENO) >= 0)
 		(void)execve(path, (char *const *)(const void *)argv, envp);
 	_exit(127);
 }
@@ -79,7 +83,7 @@ static int read_back(int fd, struct rh_program_result *result)
 	return 0;
 }
 
-static int run(const char *path, const char *const *argv, int input_fd, int said_fd,
+static int run(const char *path, const char *const *argv, const struct streams *streams,
 	struct rh_program_result *result)
 {
 	int status = 0;
@@ -88,13 +92,13 @@ static int run(const char *path, const char *const *argv, int input_fd, int said
 	if (result->pid < 0)
 		return rh_origin(-errno);
 	if (result->pid == 0)
-		be_program(path, argv, input_fd, said_fd);
+		be_program(path, argv, streams);
 	while (waitpid(result->pid, &status, 0) < 0) {
 		if (errno != EINTR)
 			return rh_origin(-errno);
 	}
 	result->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	return read_back(said_fd, result);
+	return rh_trace(read_back(result->status == 0 ? streams->output : streams->errors, result));
 }
 
 int rh_program_run(const char *const *argv, const char *input, size_t size,
@@ -103,14 +107,17 @@ int rh_program_run(const char *const *argv, const char *input, size_t size,
 	struct rh_program_result result = {.pid = -1};
 	char path[RH_PROGRAM_PATH_MAX];
 	_cleanup_(rh_closep) int input_fd = memfd_create("input", MFD_CLOEXEC);
-	_cleanup_(rh_closep) int said_fd = memfd_create("said", MFD_CLOEXEC);
+	_cleanup_(rh_closep) int output_fd = memfd_create("output", MFD_CLOEXEC);
+	_cleanup_(rh_closep) int errors_fd = memfd_create("errors", MFD_CLOEXEC);
+	const struct streams streams = {input_fd, output_fd, errors_fd};
 	int r = rh_program_find(argv[0], path);
 
 	if (r < 0)
 		return rh_err_set(err, r, "the program %s is not installed", argv[0]);
-	r = input_fd < 0 || said_fd < 0 ? -errno : write_all(input_fd, input, size);
+	r = input_fd < 0 || output_fd < 0 || errors_fd < 0 ? -errno
+							   : write_all(input_fd, input, size);
 	if (r == 0)
-		r = run(path, argv, input_fd, said_fd, &result);
+		r = run(path, argv, &streams, &result);
 	if (r < 0)
 		return rh_err_set(err, r, "%s: %s", argv[0], strerror(-r));
 	if (result.status == 128 + SIGALRM) {

@@ -18,7 +18,9 @@
 struct rh_program_result {
 	pid_t pid; /* that it ran as */
 	int status; /* exit status; 128 and a signal's number */
-	char *output; /* both of its streams, NUL-terminated; to be freed */
+	/* What it printed, or what it complained of if it failed; NUL-terminated; to be freed. Not
+	 * both in one: complaints come into the midst of lines. */
+	char *output;
 	size_t size;
 };
 

@@ -276,6 +276,7 @@ START_TEST(programs)
 	static const char *const none[] = {"rh-no-such-program", NULL};
 	static const char *const env[] = {"env", NULL};
 	static const char *const cat[] = {"cat", NULL};
+	static const char *const both[] = {"sh", NULL};
 	struct rh_program_result result;
 	char line[16];
 
@@ -286,6 +287,15 @@ START_TEST(programs)
 	ck_assert_str_eq(result.output, "one\ttwo three four\nfiv");
 	rh_program_first_line(&result, line, sizeof(line));
 	ck_assert_str_eq(line, "one two three f");
+	free(result.output);
+	/* What it complains of is told if it fails, and is in nobody's way if not. */
+	ck_assert_int_eq(rh_program_run(both, "echo out; echo err >&2", 22, &result, &err), 0);
+	ck_assert_str_eq(result.output, "out\n");
+	free(result.output);
+	ck_assert_int_eq(
+		rh_program_run(both, "echo out; echo err >&2; exit 3", 30, &result, &err), 0);
+	ck_assert_int_eq(result.status, 3);
+	ck_assert_str_eq(result.output, "err\n");
 	free(result.output);
 	/* Nothing of our environment. */
 	ck_assert_int_eq(setenv("RH_TEST_SECRET", "1", 1), 0);
