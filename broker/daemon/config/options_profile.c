@@ -148,8 +148,8 @@ static const struct rh_option profile_rows[] = {
 		.fallback = "all",
 		.choices = scrubs,
 		.help = "what of its workspace a job loses when it ends; none leaves it to the "
-			"next "
-			"job of the same repository, with everything planted in it"},
+			"next job of the same repository, with everything planted in it, and "
+			"with files that belong to ids of the container"},
 	{.name = "keep",
 		.type = RH_OPTION_LIST,
 		.offset = PROFILE(keep),
@@ -165,7 +165,9 @@ static const struct rh_option profile_rows[] = {
 		.fallback = "",
 		.check = rh_check_capability,
 		.unit = "CAPABILITY",
-		.help = "capabilities beyond the usual ones"},
+		.help = "capabilities beyond the usual ones; with SYS_PTRACE or SYS_ADMIN a job's "
+			"root can take over the agent of its own container, and then say what "
+			"it likes of its own steps"},
 	{.name = "env",
 		.type = RH_OPTION_ENV,
 		.offset = PROFILE(env),

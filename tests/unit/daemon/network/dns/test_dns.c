@@ -198,9 +198,11 @@ static void make_answer(uint16_t id, uint16_t flags, const char *address)
 
 	rh_dns_head_write(data, &head);
 	if (address) {
+		/* RFC 1035, 4.1.3: the question's name, A, IN, 60 s, four bytes. */
+		static const uint8_t record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4};
 		struct in_addr ip = {.s_addr = inet_addr(address)};
 
-		memcpy(data + n_data, "\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4", 12);
+		memcpy(data + n_data, record, sizeof(record));
 		memcpy(data + n_data + 12, &ip, 4);
 		n_data += 16;
 	}
