@@ -88,7 +88,9 @@ meson_tests() {
     shift
     mkdir -p "$dir/meson-logs"
     rm -f "$dir/meson-logs/$stage"*
-    meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$stage" "$@" || rc=$?
+    # Half of their time is waiting.
+    meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes "$((2 * $(nproc)))" \
+        --logbase "$stage" "$@" || rc=$?
     n=$(python3 "$RH_TOP/scripts/lib/count_tests.py" "$dir/meson-logs/$stage"*.json)
     # shellcheck disable=SC2086 # two numbers
     counted $n
