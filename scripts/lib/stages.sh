@@ -184,7 +184,7 @@ stage_integration() {
 }
 
 stage_acceptance() {
-    real_tests release tests/integration/acceptance
+    real_tests release tests/integration/acceptance --jobs 2
 }
 
 # hostile_iptables: the kind that is not nftables within, if this kernel has it
