@@ -12,6 +12,7 @@ import threading
 import unittest
 
 import hub
+from outside import flow, make, sh
 
 SPACE, OUT, IN = "rh-names-test", "rhnm0", "rhnm1"
 HOST, WORLD, OTHER, RESOLVER = "203.0.113.65", "203.0.113.66", "203.0.113.67", "203.0.113.68"
@@ -43,27 +44,10 @@ server.serve_forever()
 LOCAL = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hostile", "resolver.py")
 
 
-def sh(*arguments, check=True):
-    return subprocess.run(arguments, check=check, capture_output=True, text=True)
-
-
-def flow(text):
-    lines = "".join(f"          {line}\n" for line in text.strip().splitlines())
-    return f"name: net\non: push\njobs:\n  net:\n    runs-on: self-hosted\n    steps:\n      - run: |\n{lines}"
-
-
 class Names(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.addClassCleanup(lambda: sh("ip", "netns", "delete", SPACE, check=False))
-        cls.addClassCleanup(lambda: sh("ip", "link", "delete", OUT, check=False))
-        sh("ip", "netns", "add", SPACE)
-        sh("ip", "link", "add", OUT, "type", "veth", "peer", "name", IN, "netns", SPACE)
-        sh("ip", "address", "add", f"{HOST}/28", "dev", OUT)
-        sh("ip", "link", "set", OUT, "up")
-        for address in (WORLD, OTHER, RESOLVER):
-            sh("ip", "-n", SPACE, "address", "add", f"{address}/28", "dev", IN)
-        sh("ip", "-n", SPACE, "link", "set", IN, "up")
+        make(cls, SPACE, OUT, IN, f"{HOST}/28", [f"{a}/28" for a in (WORLD, OTHER, RESOLVER)])
         sh("ip", "-n", SPACE, "route", "add", "default", "via", HOST)
         cls.hub = hub.Instance(CONFIG)
         cls.hub.start()

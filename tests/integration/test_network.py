@@ -11,6 +11,7 @@ import threading
 import unittest
 
 import hub
+from outside import flow, make, sh
 
 SPACE, OUT, IN = "rh-net-test", "rhnt0", "rhnt1"
 HOST, WORLD = "203.0.113.1", "203.0.113.2"
@@ -55,26 +56,10 @@ server.serve_forever()
 """
 
 
-def sh(*arguments, check=True):
-    return subprocess.run(arguments, check=check, capture_output=True, text=True)
-
-
-def flow(text):
-    lines = "".join(f"          {line}\n" for line in text.strip().splitlines())
-    return f"name: net\non: push\njobs:\n  net:\n    runs-on: self-hosted\n    steps:\n      - run: |\n{lines}"
-
-
 class Network(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.addClassCleanup(lambda: sh("ip", "netns", "delete", SPACE, check=False))
-        cls.addClassCleanup(lambda: sh("ip", "link", "delete", OUT, check=False))
-        sh("ip", "netns", "add", SPACE)
-        sh("ip", "link", "add", OUT, "type", "veth", "peer", "name", IN, "netns", SPACE)
-        sh("ip", "address", "add", f"{HOST}/24", "dev", OUT)
-        sh("ip", "link", "set", OUT, "up")
-        sh("ip", "-n", SPACE, "address", "add", f"{WORLD}/24", "dev", IN)
-        sh("ip", "-n", SPACE, "link", "set", IN, "up")
+        make(cls, SPACE, OUT, IN, f"{HOST}/24", [f"{WORLD}/24"])
         cls.start([], RESOLVER)
         cls.start(["ip", "netns", "exec", SPACE], SERVER, WORLD, "8080")
         cls.start([], SERVER, HOST, "8081")
