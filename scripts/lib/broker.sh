@@ -7,7 +7,7 @@
 # broker_pid DIR: its pid if it runs
 broker_pid() {
     local pid
-    pid=$(cat "$1/broker.pid" 2>/dev/null) && pid_runs "$pid" runnerhubd "$1/etc/runnerhub.yaml" &&
+    [ -f "$1/broker.pid" ] && pid=$(<"$1/broker.pid") && pid_runs "$pid" runnerhubd "$1/etc/runnerhub.yaml" &&
         ! pid_gone "$pid" && echo "$pid"
 }
 

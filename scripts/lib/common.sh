@@ -43,7 +43,7 @@ print_help() {
 }
 
 need_root() {
-    [ "$(id -u)" = 0 ] || die "must run as root (the broker mounts into containers); try: sudo $0"
+    [ "$EUID" = 0 ] || die "must run as root (the broker mounts into containers); try: sudo $0"
 }
 
 # have COMMAND…: all of them are there
@@ -92,18 +92,20 @@ close_fds() {
 # pid_runs PID PROGRAM WORD: PID is alive, its executable's name is PROGRAM and its command line
 # holds WORD. Guards against a number that the kernel has given to somebody else since.
 pid_runs() {
-    local pid=$1 program=$2 word=$3 exe
+    local pid=$1 program=$2 word=$3 exe words=()
     [[ $pid =~ ^[1-9][0-9]*$ ]] || return 1
     exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || return 1
     exe=${exe% (deleted)}
     [ "${exe##*/}" = "$program" ] || return 1
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$word"
+    { mapfile -d '' -t words <"/proc/$pid/cmdline"; } 2>/dev/null || return 1
+    [[ "${words[*]}" == *"$word"* ]]
 }
 
+# Asked often, so nothing is started for it. Its name, in parentheses, may hold anything.
 pid_gone() {
-    local state
-    state=$(awk '/^State:/ {print $2}' "/proc/$1/status" 2>/dev/null) || return 0
-    [ -z "$state" ] || [ "$state" = Z ]
+    local stat
+    { IFS= read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null || [ -n "${stat:-}" ] || return 0
+    [[ "${stat##*) }" == Z* ]]
 }
 
 # end_pid PID SECONDS: SIGTERM, then after SECONDS SIGKILL

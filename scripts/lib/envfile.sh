@@ -14,7 +14,7 @@ as_owner() {
     local dir=$1 uid gid
     shift
     read -r uid gid < <(stat -c '%u %g' "$dir")
-    if [ "$uid" = "$(id -u)" ]; then
+    if [ "$uid" = "$EUID" ]; then
         "$@"
     else
         setpriv --reuid="$uid" --regid="$gid" --clear-groups -- "$@"
@@ -90,7 +90,7 @@ env_is_our_hook() {
 # env_foreign_hook KEY: the administrator's own hook in the .env on stdin, or nothing
 env_foreign_hook() {
     local text path
-    text=$(cat)
+    IFS= read -r -d '' text || : # to its end
     path=$(env_get "$1" <<<"$text")
     [ -z "$path" ] || env_is_our_hook "$path" "$(env_get LD_PRELOAD <<<"$text")" || echo "$path"
 }
@@ -98,8 +98,7 @@ env_foreign_hook() {
 # env_wired LIBEXEC: the .env on stdin as RunnerHub needs it
 env_wired() {
     local libexec=$1 text foreign
-    text=$(cat && echo .)
-    text=${text%.}
+    IFS= read -r -d '' text || : # to its end, blank lines there too
     foreign=$(env_foreign_preload "$(printf '%s' "$text" | env_get LD_PRELOAD)")
     printf '%s' "$text" | env_set "LD_PRELOAD=$libexec/$ENV_LIBRARY${foreign:+:$foreign}" \
         "ACTIONS_RUNNER_HOOK_JOB_STARTED=$libexec/job-started.sh" \
@@ -109,8 +108,7 @@ env_wired() {
 # env_unwired STARTED COMPLETED: the .env on stdin without RunnerHub, with these hooks if not empty
 env_unwired() {
     local text foreign edits=() key hook
-    text=$(cat && echo .)
-    text=${text%.}
+    IFS= read -r -d '' text || : # to its end, blank lines there too
     foreign=$(env_foreign_preload "$(printf '%s' "$text" | env_get LD_PRELOAD)")
     edits+=("LD_PRELOAD=$foreign")
     for key in STARTED COMPLETED; do

@@ -117,7 +117,7 @@ instance_work_owner() {
 instance_claim() {
     local keep=$1 other
     for other in "$INSTANCES"/*/env.*/root; do
-        [ ! -f "$other" ] || [ "$(cat "$other")" != "$runner_root" ] ||
+        [ ! -f "$other" ] || [ "$(<"$other")" != "$runner_root" ] ||
             die "$runner_root is wired to another with-runnerhub; wait for it to end, or use a copy of the directory"
     done
     mkdir -m 700 "$keep.new"
@@ -146,8 +146,8 @@ instance_unwire() {
     local keep root
     for keep in "$1"/env.*; do
         [ -f "$keep/root" ] || continue
-        root=$(cat "$keep/root")
-        work_uncover "$(cat "$keep/work")"
+        root=$(<"$keep/root")
+        work_uncover "$(<"$keep/work")"
         if [ ! -d "$root" ]; then
             say "$root is gone; its .env cannot be put back"
         elif [ -e "$keep/env" ]; then

@@ -15,9 +15,16 @@ PACKAGES_RUN=(
 # To check the sources and test the builds.
 PACKAGES_TEST=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev shellcheck valgrind)
 
-package_installed() {
-    local state
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) && [ "$state" = installed ]
+# packages_missing NAME…: those that are not installed, one a line
+packages_missing() {
+    local name state
+    local -A there=()
+    while read -r name state; do
+        [ "$state" != installed ] || there[$name]=1
+    done < <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null)
+    for name in "$@"; do
+        [ -n "${there[$name]:-}" ] || echo "$name"
+    done
 }
 
 apt_quiet() {
@@ -33,10 +40,8 @@ apt_quiet() {
 # need_packages NAME…: installs those that are missing; the package lists are fetched once if the
 # ones that are there do not do.
 need_packages() {
-    local p missing=()
-    for p in "$@"; do
-        package_installed "$p" || missing+=("$p")
-    done
+    local missing=()
+    mapfile -t missing < <(packages_missing "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     have apt-get || die "these Debian packages are missing and there is no apt-get: ${missing[*]}"
     need_root

@@ -15,10 +15,13 @@
 # shellcheck source=scripts/lib/images.sh
 . "$RH_TOP/scripts/lib/images.sh"
 
+# Once for a script and all that it starts: they find it in RH_SET_UP, and the engine as it was found.
 setup_all() {
     need_root
+    [ "${RH_SET_UP:-}" != "$RH_CACHE ${RH_ENGINE_SOCKET:-}" ] || return 0
     with_lock packages need_packages "${PACKAGES_RUN[@]}"
     engine_ready
     node_ready
     images_ready
+    export RH_SET_UP="$RH_CACHE $RH_ENGINE_SOCKET"
 }

@@ -90,7 +90,7 @@ meson_tests() {
     rm -f "$dir/meson-logs/$stage"*
     # Half of their time is waiting.
     meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes "$((2 * $(nproc)))" \
-        --logbase "$stage" "$@" || rc=$?
+        --timeout-multiplier 4 --logbase "$stage" "$@" || rc=$?
     n=$(python3 "$RH_TOP/scripts/lib/count_tests.py" "$dir/meson-logs/$stage"*.json)
     # shellcheck disable=SC2086 # two numbers
     counted $n
@@ -98,7 +98,7 @@ meson_tests() {
 }
 
 stage_unit() {
-    meson_tests release
+    CK_TIMEOUT_MULTIPLIER=4 meson_tests release
 }
 
 stage_sanitize() {

@@ -12,15 +12,18 @@ LIBEXEC_STUBS=(bash sh python python3 pwsh docker)
 
 # put MODE SOURCE TARGET: replaces TARGET in one step, so that what runs goes on undisturbed
 put() {
-    cmp -s "$2" "$3" && [ "$(stat -c %a "$3")" = "$1" ] && return 0
+    [ -e "$3" ] && cmp -s "$2" "$3" && [ "$(stat -c %a "$3")" = "$1" ] && return 0
     install -m "$1" "$2" "$3.new"
     mv -T "$3.new" "$3"
 }
 
 put_link() {
-    [ "$(readlink "$2" 2>/dev/null)" = "$1" ] && return 0
-    ln -s "$1" "$2.new"
-    mv -T "$2.new" "$2"
+    if [ ! -L "$2" ] && [ ! -e "$2" ]; then
+        ln -s "$1" "$2"
+    elif [ "$(readlink "$2")" != "$1" ]; then
+        ln -s "$1" "$2.new"
+        mv -T "$2.new" "$2"
+    fi
 }
 
 # libexec_fill BUILD DIR RUNTIME_DIR: everything that runners and containers are given
@@ -45,16 +48,19 @@ libexec_fill() {
 
 # check_root_owned PATH: it and all directories above it are root's alone to change
 check_root_owned() {
-    local path=$1 owner mode
-    while :; do
-        read -r owner mode < <(stat -c '%u %a' "$path")
+    local path=$1 owner mode paths=(/) n=0
+    while [ -n "$path" ]; do
+        paths+=("$path")
+        path=${path%/*}
+    done
+    while read -r owner mode path; do
+        n=$((n + 1))
         [ "$owner" = 0 ] || die "$path belongs to uid $owner; it must be root's"
         if ((8#$mode & 8#022)) && ! ((8#$mode & 8#1000)); then
             die "$path may be written by its group or by everybody; chmod go-w it"
         fi
-        [ "$path" != / ] || break
-        path=$(dirname "$path")
-    done
+    done < <(stat -c '%u %a %n' "${paths[@]}")
+    [ "$n" = ${#paths[@]} ] || die "$1 cannot be looked at"
 }
 
 # runner_json_text FILE KEY: a text of .runner (one object, a key a line)

@@ -5,7 +5,7 @@ import re
 import unittest
 
 import hub
-from trouble import Run, Trouble, docker, flow
+from trouble import WAIT, Run, Trouble, docker, flow
 
 MANY = """
 timeouts:
@@ -28,7 +28,7 @@ class Adoption(Trouble):
     def test_fifty_containers_and_a_running_job(self):
         hub.wait_until(lambda: self.hub.cli("status")["pools"][0]["warm"] >= 49, 120, "50 containers")
         label = f"label=runnerhub.hub={self.hub.dir}/state"
-        run = Run(self.hub, flow({"run": "sleep 8; echo through", "shell": "sh -e {0}"},
+        run = Run(self.hub, flow({"run": f"{WAIT}; echo through", "shell": "sh -e {0}"},
                                  {"run": "echo next", "shell": "sh -e {0}"}))
         self.wait_step()
         hub.wait_until(lambda: self.hub.cli("status")["pools"][0]["warm"] >= 49, 60, "50 containers")
@@ -39,9 +39,10 @@ class Adoption(Trouble):
         took = int(re.findall(r"notice serving ms=(\d+)", self.hub.log())[-1])
         print(f"adopted {len(before)} containers in {took} ms")
         self.assertGreaterEqual(len(before), 50)
-        self.assertLess(took, 1000)
+        self.assertLess(took, hub.allowed(1000))
         self.assertEqual((status["pools"][0]["leased"], len(status["jobs"])), (1, 1))
         self.assertGreaterEqual(status["pools"][0]["warm"], 49)
+        self.go()
         self.assert_green(run.result(), "through", "next")
         # They are the same ones, and nobody made others in their place.
         self.assertGreaterEqual(len(before & set(docker("ps", "-q", "--no-trunc", "--filter", label))), 49)

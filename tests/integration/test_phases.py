@@ -12,7 +12,7 @@ import time
 import unittest
 
 import hub
-from trouble import Run, Trouble, below, command, flow, processes
+from trouble import WAIT, Run, Trouble, below, command, flow, processes
 
 CONFIG = """
 timeouts:
@@ -81,7 +81,7 @@ class Phases(Trouble):
                               " or ".join(phases))[0]
 
     def job(self, *steps):
-        return Run(self.hub, flow(*(steps or [{"run": "sleep 60"}])))
+        return Run(self.hub, flow(*(steps or [{"run": "sleep 600"}])))
 
     def kill(self, run):
         worker = self.worker()
@@ -126,23 +126,25 @@ class Phases(Trouble):
         self.over()
 
     def test_during_a_step(self):
-        run = self.job({"run": "touch left; (trap '' TERM HUP; setsid sleep 300) & sleep 60"})
+        run = self.job({"run": "touch left; (trap '' TERM HUP; setsid sleep 300) & sleep 600"})
         self.wait_step()
         self.kill(run)
         self.over()
 
     def test_between_steps(self):
-        run = self.job({"run": "touch left; sleep 1"}, {"run": "sleep 60"})
+        run = self.job({"run": f"touch left; {WAIT}"}, {"run": "sleep 600"})
         self.wait_step()
         with self.stopped(self.worker()):
+            self.go()
             hub.wait_until(lambda: not self.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the step's end")
             self.kill(run)
         self.over()
 
     def test_while_it_is_completed(self):
-        run = self.job({"run": "touch left; sleep 1"})
+        run = self.job({"run": f"touch left; {WAIT}"})
         self.wait_step()
         with self.stopped(self.helper("rh-mount")):
+            self.go()
             self.phase("ending")
             self.kill(run)
         self.over("completed")

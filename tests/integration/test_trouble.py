@@ -31,7 +31,7 @@ class WithoutBroker(Trouble):
             began = time.monotonic()
             done = self.hub.workflow(flow({"run": "touch /tmp/rh-on-the-host"},
                                           {"if": "always()", "run": "touch /tmp/rh-on-the-host"}))
-            self.assertLess(time.monotonic() - began, 25)
+            self.assertLess(time.monotonic() - began, hub.allowed(25))
         finally:
             self.hub.broker("start")
         self.assert_failed(done, "runnerhub: the broker")
@@ -51,7 +51,7 @@ class WithoutBroker(Trouble):
         self.wait_step()
         began = time.monotonic()
         self.hub.broker("restart")
-        self.assertLess(time.monotonic() - began, 10)
+        self.assertLess(time.monotonic() - began, hub.allowed(10))
         done = run.result()
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("tick 4", done.stdout)
@@ -70,13 +70,13 @@ class WithoutBroker(Trouble):
 
 class Containers(Trouble):
     def test_killed_during_a_step(self):
-        run = Run(self.hub, flow({"run": "sleep 60"}))
+        run = Run(self.hub, flow({"run": "sleep 600"}))
         self.wait_step()
         name = self.hub.cli("status")["jobs"][0]["container"]
         began = time.monotonic()
         subprocess.run(["docker", "kill", name], check=True, stdout=subprocess.DEVNULL)
         done = run.result()
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, hub.allowed(5))
         self.assert_failed(done, "runnerhub: ")
         self.assertIn("container", self.last_job()["reason"])
 
@@ -128,13 +128,13 @@ class Workers(Trouble):
         self.assertIn(self.last_job()["result"], ("abandoned", "failed"))
 
     def test_killed_at_once(self):
-        self.kill_at([{"run": "sleep 30"}], lambda: None)
+        self.kill_at([{"run": "sleep 600"}], lambda: None)
 
     def test_killed_during_a_step(self):
-        self.kill_at([{"run": "sleep 30"}], self.wait_step)
+        self.kill_at([{"run": "sleep 600"}], self.wait_step)
 
     def test_the_next_job_runs(self):
-        self.kill_at([{"run": "touch leftover; sleep 30"}], self.wait_step)
+        self.kill_at([{"run": "touch leftover; sleep 600"}], self.wait_step)
         done = self.hub.workflow(flow({"run": "ls -A; test ! -e leftover"}))
         self.assertEqual(done.returncode, 0, done.stdout)
 
@@ -147,7 +147,7 @@ class Workers(Trouble):
         self.assertEqual(len(ids), 2)
 
     def test_cancelled(self):
-        done = self.hub.workflow(flow({"run": "sleep 60"}), "--cancel-after", "3")
+        done = self.hub.workflow(flow({"run": "sleep 600"}), "--cancel-after", "3")
         self.assertEqual(done.returncode, 2, done.stdout)
         self.assertEqual(self.last_job()["result"], "completed")
 

@@ -15,7 +15,7 @@ import hub
 
 CONFIG = """
 timeouts:
-  broker_wait: 2s
+  broker_wait: 6s
   job_start: 20s
   drain: 5s
 docker:
@@ -30,6 +30,10 @@ profiles:
     image: runnerhub-not-there
     warm: 0
 """
+
+
+# A step that lasts until go() is called.
+WAIT = "while [ ! -e go ]; do sleep 0.1; done"
 
 
 def flow(*steps):
@@ -177,6 +181,11 @@ class Trouble(unittest.TestCase):
     def wait_step(self, n=1):
         return hub.wait_until(lambda: [j for j in self.hub.cli("status")["jobs"] if j["stepsRunning"] >= n],
                               30, "a running step")[0]
+
+    def go(self, n=1):
+        """A step that waits may end: written into its workspace from outside."""
+        with open(f"{self.hub.runner(n)}/_work/demo/demo/go", "w", encoding="utf-8"):
+            pass
 
     def last_job(self):
         return self.hub.cli("jobs", "show", self.hub.cli("jobs")[0]["id"])

@@ -64,6 +64,16 @@ class Installed(unittest.TestCase):
         return subprocess.run([self.prefix + "/bin/runnerhub", "--socket", self.prefix + "/run/control.sock", *line],
                               capture_output=True, text=True, check=False, timeout=120)
 
+    def check_verify(self):
+        """They have left nothing; what nobody knows is named, with the command that ends it."""
+        hub.wait_until(lambda: self.runnerhub("doctor", "--verify").returncode == 0, 20, "nothing differs")
+        os.mkdir(self.prefix + "/state/containers/left")
+        done = self.runnerhub("doctor", "--verify", "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("containers/left", json.loads(done.stdout)["differences"][0]["message"])
+        subprocess.run(["sh", "-e"], input=self.runnerhub("doctor", "--verify", "--fix").stdout, text=True, check=True)
+        self.assertIn("nothing differs", self.runnerhub("doctor", "--verify").stdout)
+
     def test_attacks_get_nowhere(self):
         hub.wait_until(lambda: self.runnerhub("status").returncode == 0, 20, "the broker is up")
         done = self.runnerhub("doctor", "--attack", "--config", self.config, "--match", "deputy/summary-*", "--json")
@@ -73,6 +83,7 @@ class Installed(unittest.TestCase):
         self.assertIn("2 attacks tried: 2 got nowhere", done.stderr)
         self.assertEqual(os.listdir(self.prefix + "/etc/runners.d"), [])
         self.assertEqual(json.loads(self.runnerhub("status", "--json").stdout)["runners"], [])
+        self.check_verify()
         done = self.runnerhub("doctor", "--attack", "--config", self.config, "--match", "no/such")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no attack", done.stderr)

@@ -13,13 +13,14 @@
 #include "rh-test.h"
 #include "runnerhub/clock.h"
 
-#define ID         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define INSTANCE   "00112233445566778899aabbccddeeff"
-#define OK         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-#define ERR(s)     "HTTP/1.1 " s "\r\nContent-Type: application/json\r\n"
-#define CHUNKED    "Transfer-Encoding: chunked\r\n\r\n"
-#define TIMEOUT_MS 300
-#define LIMIT_MS   3000
+#define ID       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define INSTANCE "00112233445566778899aabbccddeeff"
+#define OK       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+#define ERR(s)   "HTTP/1.1 " s "\r\nContent-Type: application/json\r\n"
+#define CHUNKED  "Transfer-Encoding: chunked\r\n\r\n"
+/* Of a request, and of a test's own waiting: enough for valgrind on a busy machine. */
+#define TIMEOUT_MS 1000
+#define LIMIT_MS   15000
 
 #define VERSION                                                                     \
 	{                                                                           \

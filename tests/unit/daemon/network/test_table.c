@@ -50,9 +50,15 @@ static int dismiss(const char *instance)
 	return stage_dismiss(table, instance, &err);
 }
 
-static bool has(const char *family, const char *what)
+static bool routes(const char *what)
 {
-	return stage_runs("nft list table %s rhtest | grep -qF '%s'", family, what);
+	return stage_runs("nft list table inet rhtest | grep -qF '%s'", what);
+}
+
+/* By the set of ports alone: another one remembers for a minute who sent what is dropped. */
+static bool guards(const char *interface)
+{
+	return stage_runs("nft list set bridge rhtest ports | grep -qF '\"%s\"'", interface);
 }
 
 START_TEST(the_host_is_out_of_reach)
@@ -104,8 +110,8 @@ START_TEST(ports_come_and_go)
 	ck_assert_int_eq(admit(ONE, one, "deny"), 0);
 	ck_assert_int_eq(admit(ONE, one, "deny"), 0);
 	ck_assert_uint_eq(table->n_ports, 1);
-	ck_assert(has("bridge", "vethone"));
-	ck_assert(has("inet", "10.9.0.2 : goto egress-"));
+	ck_assert(guards("vethone"));
+	ck_assert(routes("10.9.0.2 : goto egress-"));
 	ck_assert_int_eq(admit("nonsense", one, "allow"), -EINVAL);
 	ck_assert_int_eq(admit(TWO, two, "no place"), -EINVAL);
 	ck_assert_int_eq(admit(TWO, getpid(), "allow"), -ENODEV);
@@ -113,15 +119,15 @@ START_TEST(ports_come_and_go)
 	ck_assert_int_eq(dismiss(ONE), 0);
 	ck_assert_int_eq(dismiss(ONE), 0);
 	rh_table_tidy(table);
-	ck_assert(!has("bridge", "vethone"));
-	ck_assert(has("bridge", "vethtwo"));
+	ck_assert(!guards("vethone"));
+	ck_assert(guards("vethtwo"));
 	ck_assert_uint_eq(table->n_ports, 1);
 	/* Its address, and somebody else took its elements out: all is made anew. */
 	ck_assert(stage_runs("nft flush map inet rhtest policy4"));
 	ck_assert_int_eq(dismiss(TWO), 0);
 	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
-	ck_assert(has("inet", "10.9.0.2 : goto egress-"));
-	ck_assert(!has("inet", "10.9.0.3 : goto egress-"));
+	ck_assert(routes("10.9.0.2 : goto egress-"));
+	ck_assert(!routes("10.9.0.3 : goto egress-"));
 }
 END_TEST
 
@@ -133,11 +139,11 @@ START_TEST(an_address_is_its_new_owners)
 	ck_assert_int_eq(configure(), 0);
 	ck_assert_int_eq(admit(ONE, one, "allow"), 0);
 	ck_assert_int_eq(admit(TWO, two, "allow"), 0);
-	ck_assert(!has("bridge", "vethone"));
-	ck_assert(has("bridge", "vethtwo"));
+	ck_assert(!guards("vethone"));
+	ck_assert(guards("vethtwo"));
 	ck_assert_int_eq(dismiss(ONE), 0);
 	rh_table_tidy(table);
-	ck_assert(has("inet", "10.9.0.2 : goto egress-"));
+	ck_assert(routes("10.9.0.2 : goto egress-"));
 }
 END_TEST
 
@@ -157,8 +163,8 @@ START_TEST(the_next_helper_knows_them)
 	ck_assert_int_eq(configure(), 0);
 	ck_assert_uint_eq(table->n_ports, 1);
 	ck_assert_str_eq(table->ports[0]->port->egress[0], "deny");
-	ck_assert(has("bridge", "vethone"));
-	ck_assert(!has("bridge", "vethtwo"));
+	ck_assert(guards("vethone"));
+	ck_assert(!guards("vethtwo"));
 }
 END_TEST
 
