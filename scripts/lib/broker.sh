@@ -29,7 +29,7 @@ broker_start() {
     local dir=$1 seconds=${RUNNERHUB_START_SECONDS:-30} waiter listening
     rm -f "$dir"/broker.{pid,down} "$dir/notify"
     coproc WAITER {
-        exec python3 "$RH_TOP/scripts/lib/notify_wait.py" "$dir/notify" "$seconds" "$dir/broker.pid"
+        exec python3 -I -S "$RH_TOP/scripts/lib/notify_wait.py" "$dir/notify" "$seconds" "$dir/broker.pid"
     }
     waiter=$WAITER_PID
     read -r listening <&"${WAITER[0]}" || :

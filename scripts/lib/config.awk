@@ -3,7 +3,8 @@
 # A configuration file for a private instance: what says where things are is replaced, the rest
 # stays, line for line, so that messages name the lines of the file that was given.
 # Variables: dir (the instance's directory), socket (the engine's), network (the isolated one's name),
-# firewall (what its rules are put into force with; may be empty). The file is read twice.
+# firewall (what its rules are put into force with; may be empty), warm (how many containers each
+# profile keeps; may be empty). The file is read twice.
 
 BEGIN {
     inner = "name: '" network "'" (firewall == "" ? "" : ", firewall: '" firewall "'")
@@ -43,6 +44,10 @@ FNR == NR {
         sub(/\{/, "{" inner ", ")
     else
         $0 = lines
+}
+
+warm != "" && /^[ \t]+warm:/ {
+    sub(/[0-9]+/, warm)
 }
 
 { print }

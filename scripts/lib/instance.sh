@@ -82,8 +82,9 @@ instance_network() {
 instance_config() {
     local from=$1 to=$instance/etc/runnerhub.yaml
     [ -n "$from" ] || from=$RH_TOP/scripts/lib/instance.yaml
-    awk -v dir="$instance" -v socket="$RH_ENGINE_SOCKET" -v network="$(instance_network_name "$instance")" -v firewall="${RUNNERHUB_FIREWALL:-}" -f "$RH_TOP/scripts/lib/config.awk" \
-        "$from" "$from" >"$to"
+    awk -v dir="$instance" -v socket="$RH_ENGINE_SOCKET" -v network="$(instance_network_name "$instance")" \
+        -v firewall="${RUNNERHUB_FIREWALL:-}" -v warm="${RUNNERHUB_WARM:-}" \
+        -f "$RH_TOP/scripts/lib/config.awk" "$from" "$from" >"$to"
     chmod 644 "$to"
 }
 
