@@ -19,31 +19,26 @@ repo_files() {
 
 # Scripts are found by their first line.
 shell_files() {
-    repo_files | while read -r f; do
-        case $f in *.sh) echo "$f" && continue ;; *.*) continue ;; esac
-        if [ -f "$f" ] && head -c 64 "$f" | head -n 1 | grep -qaE '^#!.*\b(ba)?sh$'; then
-            echo "$f"
-        fi
-    done
+    repo_files '*.sh'
+    repo_files | grep -vE '\.[^/]*$' | LC_ALL=C xargs awk '/^#!.*[\/ ](ba)?sh$/ { print FILENAME } { nextfile }'
 }
 
 # too_long LINES PATTERN…: names the files that are longer
 too_long() {
-    local f max=$1 rc=0
+    local max=$1
     shift
-    while read -r f; do
-        [ "$(wc -l <"$f")" -le "$max" ] || { echo "$f: more than $max lines" && rc=1; }
-    done < <(repo_files "$@")
-    return "$rc"
+    repo_files "$@" | xargs wc -l |
+        awk -v max="$max" '$1 > max && $2 != "total" { print $2 ": more than " max " lines"; bad = 1 } END { exit bad }'
 }
 
 stage_style() {
-    local f bad=0
+    local bad=0
     repo_files '*.c' '*.h' | xargs clang-format --dry-run -Werror
-    while read -r f; do
-        head -n 3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
-            { echo "$f: no licence line" && bad=1; }
-    done < <(repo_files '*.c' '*.h' '*.sh' '*.py' 'scripts/*' | grep -v '\.md$')
+    repo_files '*.c' '*.h' '*.sh' '*.py' 'scripts/*' | grep -v '\.md$' | xargs awk '
+        FNR <= 3 && /SPDX-License-Identifier: Apache-2.0/ { good[FILENAME] }
+        FNR == 3 { nextfile }
+        END { for (i = 1; i < ARGC; i++) if (!(ARGV[i] in good)) { print ARGV[i] ": no licence line"; bad = 1 } exit bad }' ||
+        bad=1
     too_long 400 'hook/*.[ch]' 'broker/*.[ch]' 'include/*.[ch]' || bad=1
     # The tests of one module stay in one file.
     too_long 600 'tests/*.[ch]' || bad=1
@@ -121,7 +116,7 @@ VALGRIND_TESTS=(agent-cgroup agent-env agent-filecmd agent-lease agent-lookup ag
     wire worker-expr worker-parts)
 
 stage_valgrind() {
-    CK_TIMEOUT_MULTIPLIER=10 meson_tests release --timeout-multiplier 10 --wrapper \
+    CK_TIMEOUT_MULTIPLIER=10 meson_tests release --timeout-multiplier 10 --num-processes "$(nproc)" --wrapper \
         "valgrind -q --leak-check=full --show-leak-kinds=definite,indirect \
         --errors-for-leak-kinds=definite,indirect --error-exitcode=99 --trace-children=no" \
         "${VALGRIND_TESTS[@]/#/unit-}"

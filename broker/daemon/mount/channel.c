@@ -14,6 +14,7 @@
 #include "runnerhub/clock.h"
 
 static void on_timer(uv_timer_t *timer);
+static void pump(struct rh_mount_channel *channel);
 
 static const char *helper_name(const struct rh_mount_channel *channel)
 {
@@ -115,7 +116,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		lose_helper(channel, "it sent a malformed packet");
 	else
 		on_reply(channel, &reply);
-	rh_mount_channel_pump(channel);
+	pump(channel);
 }
 
 /* Consumes @fd. */
@@ -190,7 +191,7 @@ static bool is_awaited(const struct rh_mount_channel *channel, int r)
 }
 
 /* Gives the helper its next request. */
-void rh_mount_channel_pump(struct rh_mount_channel *channel)
+static void pump(struct rh_mount_channel *channel)
 {
 	struct rh_mount_pending *head = channel->head;
 
@@ -209,6 +210,13 @@ void rh_mount_channel_pump(struct rh_mount_channel *channel)
 			head->deadline_ms = rh_now_ms() + channel->mounter->deadline_ms;
 	}
 	arm(channel);
+}
+
+void rh_mount_channel_renew(struct rh_mount_channel *channel)
+{
+	if (!channel->busy)
+		drop_link(channel);
+	pump(channel);
 }
 
 /* The deadline of the first request, or it could not be sent. */
@@ -231,7 +239,7 @@ static void on_timer(uv_timer_t *timer)
 			drop_link(channel);
 		fail(channel, -ETIMEDOUT, "the mount helper did not answer in time");
 	}
-	rh_mount_channel_pump(channel);
+	pump(channel);
 }
 
 int rh_mount_channel_start(struct rh_mount_channel *channel, struct rh_mounter *mounter,
@@ -260,7 +268,7 @@ void rh_mount_channel_submit(struct rh_mount_channel *channel, struct rh_mount_p
 	*channel->tail = pending;
 	channel->tail = &pending->next;
 	channel->n_pending++;
-	rh_mount_channel_pump(channel);
+	pump(channel);
 }
 
 void rh_mount_channel_cancel(struct rh_mount_channel *channel, int r)

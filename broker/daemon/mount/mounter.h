@@ -90,8 +90,11 @@ void rh_mount_channel_submit(struct rh_mount_channel *channel, struct rh_mount_p
 /* Answers whatever waits. */
 void rh_mount_channel_cancel(struct rh_mount_channel *channel, int r);
 
-/* Wakes a channel that waited for a zygote. */
-void rh_mount_channel_pump(struct rh_mount_channel *channel);
+/*
+ * Wakes a channel that waited for a zygote. An idle helper was the dead one's child and is about to
+ * end as well, so nothing more is sent to it; what a busy one answered may still arrive.
+ */
+void rh_mount_channel_renew(struct rh_mount_channel *channel);
 
 /* -- revive.c -- */
 

@@ -61,7 +61,7 @@ static void on_watcher_closed(uv_handle_t *handle)
 				"runnerhubd is restarted",
 				RH_ERRNO(r));
 		for (size_t i = 0; i < RH_MOUNT_HELPERS; i++)
-			rh_mount_channel_pump(&mounter->channels[i]);
+			rh_mount_channel_renew(&mounter->channels[i]);
 	}
 	rh_mounter_on_handle_closed(mounter);
 }

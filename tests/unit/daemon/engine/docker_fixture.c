@@ -25,6 +25,14 @@ static void on_event(void *arg, const struct rh_engine_event *event)
 	}
 }
 
+unsigned docker_timeout_ms(void)
+{
+	const char *multiplier = getenv("CK_TIMEOUT_MULTIPLIER");
+	unsigned long factor = multiplier ? strtoul(multiplier, NULL, 10) : 1;
+
+	return 300U * (unsigned)(factor > 0 && factor <= 100 ? factor : 1);
+}
+
 void docker_start(struct docker_fixture *f, const struct fake_route *routes)
 {
 	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/rh-engine-XXXXXX");
@@ -37,7 +45,7 @@ void docker_start(struct docker_fixture *f, const struct fake_route *routes)
 	struct rh_engine_options options = {
 		.socket = f->path,
 		.label_filter = "runnerhub.managed=true\nrunnerhub.hub=/a, b",
-		.timeout_ms = TIMEOUT_MS,
+		.timeout_ms = docker_timeout_ms(),
 		.on_event = on_event,
 		.arg = f,
 	};
