@@ -13,7 +13,8 @@ PACKAGES_RUN=(
 )
 
 # To check the sources and test the builds.
-PACKAGES_TEST=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev shellcheck valgrind)
+# python: what a step of that shell is looked up as on the host.
+PACKAGES_TEST=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev python-is-python3 shellcheck valgrind)
 
 # packages_missing NAME…: those that are not installed, one a line
 packages_missing() {
