@@ -66,7 +66,7 @@ def wait_warm(profile, n, seconds=120):
             return
         if time.monotonic() > end:
             sys.exit(f"bench: pool {profile} did not fill: {pool}")
-        time.sleep(0.01)
+        time.sleep(0.05)  # what fills it needs the processors, too
 
 
 def use_profile(directory, profile):

@@ -73,10 +73,10 @@ def starts(runner, n, rounds):
     return median(times)
 
 
-def broker_cpu_ticks():
-    with open(f"/proc/{hub_broker('pid')}/stat", encoding="utf-8") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
+def broker_cpu_s():
+    """Of all its threads, by its clock (clock_getcpuclockid(3), whose number is made like this). The ticks in stat
+    would be a third of a percent each in a measurement of three seconds."""
+    return time.clock_gettime((~int(hub_broker("pid")) << 3) | 2)
 
 
 def broker_rss_mib():
@@ -103,9 +103,9 @@ def main():
     runnerhub("jobs", "--limit", "1000")
     seconds = 3 if o.quick else 30
     time.sleep(1)
-    before = broker_cpu_ticks()
+    before = broker_cpu_s()
     time.sleep(seconds)
-    cpu = (broker_cpu_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds * 100
+    cpu = (broker_cpu_s() - before) / seconds * 100
     rss = broker_rss_mib()
     tick("job starts with 500 containers tracked")
     set_warm(500)
