@@ -19,6 +19,7 @@ ROWS = (
     ("steps64_vs_host", "64 runners at once: steps per second / host", 0.65, False),
     ("lease_500_vs_5", "job start with 500 containers tracked / with 5", 1.5, True),
     ("rss_mib", "broker memory, 50 warm, 10 000 jobs: MiB", 16, True),
+    ("adopt_50_ms", "killed and started with 50 containers, until it serves, ms", 1000, True),
     *((f"neighbour_{bomb}", f"a job's speed beside a {bomb} bomb / alone", 0.7, False)
       for bomb in ("fork", "memory", "disk", "log", "inode", "zombie", "descriptor")),
     ("idle_cpu_percent", "broker's idle CPU: % of a core", 0.1, True),

@@ -2,11 +2,12 @@
 """How the broker itself scales, over the stand-in engine. Runs inside with-runnerhub; see scripts/bench.
 
 Job starts with few and with many containers tracked, in one instance: the pool is grown by a reload.
-Memory and idle CPU are the broker's with 50 warm containers and 10 000 jobs in its store.
+Memory, idle CPU and what a restart takes are the broker's with 50 warm containers and 10 000 jobs in its store.
 """
 
 import argparse
 import os
+import re
 import sqlite3
 import subprocess
 import time
@@ -79,6 +80,14 @@ def broker_cpu_s():
     return time.clock_gettime((~int(hub_broker("pid")) << 3) | 2)
 
 
+def adopted_ms():
+    """What a broker that was killed takes until it serves again, with all that the last one had: its own word."""
+    hub_broker("kill")
+    hub_broker("start")
+    with open(os.path.join(os.environ["RUNNERHUB_DIR"], "broker.log"), encoding="utf-8") as file:
+        return int(re.findall(r"notice serving ms=(\d+)", file.read())[-1])
+
+
 def broker_rss_mib():
     with open(f"/proc/{hub_broker('pid')}/status", encoding="utf-8") as file:
         line = next(l for l in file if l.startswith("VmRSS:"))
@@ -107,12 +116,15 @@ def main():
     time.sleep(seconds)
     cpu = (broker_cpu_s() - before) / seconds * 100
     rss = broker_rss_mib()
+    tick("a broker that was killed takes over 50 containers")
+    adopt = adopted_ms()
+    wait_warm("bench", 50)
     tick("job starts with 500 containers tracked")
     set_warm(500)
     many = starts(o.runner, 500, rounds)
     put(o.out, {
         "lease_5_ms": few / 1000, "lease_500_ms": many / 1000, "lease_500_vs_5": many / few,
-        "rss_mib": rss, "idle_cpu_percent": cpu,
+        "rss_mib": rss, "idle_cpu_percent": cpu, "adopt_50_ms": adopt,
     })
 
 

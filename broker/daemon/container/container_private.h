@@ -158,6 +158,7 @@ struct rh_container {
 
 	/* removal */
 	unsigned n_removal_failures;
+	unsigned n_trees_lost; /* its directory's deletion ended with the helper */
 	struct rh_list waiters;
 };
 

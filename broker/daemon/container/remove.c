@@ -25,6 +25,7 @@
 #define RETRY_FIRST_MS   250u
 #define RETRY_LAST_MS    30000u
 #define BUSY_MS          100u /* the engine is removing it already */
+#define TREES_LOST_MAX   3u
 
 static void go_on(struct rh_container *container);
 
@@ -60,10 +61,19 @@ static void gone(struct rh_container *container)
 	rh_containers_check_closed(all);
 }
 
+static void remove_tree(struct rh_container *container);
+
 static void on_tree_removed(void *arg, int r, uint64_t bytes, uint64_t n_files)
 {
 	struct rh_container *container = arg;
 
+	/* Its helper died, which says nothing of the directory; the next one goes on. */
+	if (r == -EPIPE && !container->detached && container->n_trees_lost < TREES_LOST_MAX) {
+		container->n_trees_lost++;
+		remove_tree(container);
+		rh_container_unref(container);
+		return;
+	}
 	if (r < 0 && r != -ENOENT && r != -ECANCELED)
 		rh_log_warning(container->all->log,
 			"container's directory not deleted; the next start tries again",

@@ -64,6 +64,7 @@ struct fakes {
 	const char *create_why;
 	int start_r;
 	int remove_r;
+	unsigned n_trees_lost; /* so many deletions of a directory end with their helper */
 	int network_r;
 	int pull_r;
 	int attach_r;

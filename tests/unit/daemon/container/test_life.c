@@ -286,6 +286,23 @@ START_TEST(test_removal_is_tried_again)
 }
 END_TEST
 
+/* The helper that deletes dies, once or always. */
+START_TEST(test_its_directory_goes_though_helpers_die)
+{
+	static const unsigned n_lost[] = {1, 100};
+	char dir[512];
+
+	fixture_up();
+	fixture_lease_one();
+	(void)snprintf(dir, sizeof(dir), "%s/%s", f.parent_dir, fixture_fake()->instance);
+	fakes.n_trees_lost = n_lost[_i];
+	rh_container_discard(f.container, "over", fixture_on_gone, NULL);
+	UNTIL(f.gone);
+	ck_assert_int_eq(access(dir, F_OK), _i == 0 ? -1 : 0);
+	fakes.n_trees_lost = 0;
+}
+END_TEST
+
 static void tests_of_life(Suite *suite)
 {
 	TCase *tcase = tcase_create("life");
@@ -308,6 +325,7 @@ static void tests_of_life(Suite *suite)
 	tcase_add_test(tcase, test_discard_during_lease);
 	tcase_add_test(tcase, test_store_refuses);
 	tcase_add_test(tcase, test_removal_is_tried_again);
+	tcase_add_loop_test(tcase, test_its_directory_goes_though_helpers_die, 0, 2);
 	suite_add_tcase(suite, tcase);
 }
 
