@@ -39,6 +39,16 @@ env_write() {
         mv -T "$new" "$1/.env"' env_write "$1"
 }
 
+# text_read: sets text to all of stdin, with blank lines at its end but without NUL bytes
+text_read() {
+    local piece
+    text=""
+    while IFS= read -r -d '' piece; do
+        text+=$piece
+    done
+    text+=$piece
+}
+
 # env_get KEY: value of the last line of KEY on stdin
 env_get() {
     KEY=$1 awk '{ sub(/\r$/, "") }
@@ -90,7 +100,7 @@ env_is_our_hook() {
 # env_foreign_hook KEY: the administrator's own hook in the .env on stdin, or nothing
 env_foreign_hook() {
     local text path
-    IFS= read -r -d '' text || : # to its end
+    text_read
     path=$(env_get "$1" <<<"$text")
     [ -z "$path" ] || env_is_our_hook "$path" "$(env_get LD_PRELOAD <<<"$text")" || echo "$path"
 }
@@ -98,7 +108,7 @@ env_foreign_hook() {
 # env_wired LIBEXEC: the .env on stdin as RunnerHub needs it
 env_wired() {
     local libexec=$1 text foreign
-    IFS= read -r -d '' text || : # to its end, blank lines there too
+    text_read
     foreign=$(env_foreign_preload "$(printf '%s' "$text" | env_get LD_PRELOAD)")
     printf '%s' "$text" | env_set "LD_PRELOAD=$libexec/$ENV_LIBRARY${foreign:+:$foreign}" \
         "ACTIONS_RUNNER_HOOK_JOB_STARTED=$libexec/job-started.sh" \
@@ -108,7 +118,7 @@ env_wired() {
 # env_unwired STARTED COMPLETED: the .env on stdin without RunnerHub, with these hooks if not empty
 env_unwired() {
     local text foreign edits=() key hook
-    IFS= read -r -d '' text || : # to its end, blank lines there too
+    text_read
     foreign=$(env_foreign_preload "$(printf '%s' "$text" | env_get LD_PRELOAD)")
     edits+=("LD_PRELOAD=$foreign")
     for key in STARTED COMPLETED; do

@@ -80,6 +80,15 @@ class WithRunnerhub(Scratch):
         self.assertEqual((info.st_uid, info.st_mode & 0o777), (UID, 0o600))
         self.assertFalse(os.path.exists(os.path.join(b, ".env")))
 
+    def test_a_nul_byte_in_env_costs_no_line(self):
+        env = b"BEFORE=1\nODD=x\0y\nAFTER=1\n"
+        a = make_runner(self.path("a"), env, UID)
+        done = self.call(*self.around("sh", "-c", 'cat "$RUNNERHUB_RUNNER_1/.env"', runners=[a]))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("BEFORE=1\n", done.stdout)
+        self.assertIn("AFTER=1\n", done.stdout)
+        self.assertEqual(read_env(a), env)
+
     def test_the_user_is_the_one_that_the_command_is_told(self):
         a = make_runner(self.path("a"))
         left = os.path.join(a, "_work", "_temp", "left")

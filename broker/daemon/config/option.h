@@ -39,7 +39,7 @@ struct rh_option {
 	uint64_t max;
 	const char *const *choices; /* NULL-terminated */
 	rh_option_check_fn check;
-	const char *unit; /* placeholder in help: "N", "PATH" */
+	const char *unit; /* what stands for its value in help: "N", "PATH" */
 	const char *help;
 	enum rh_option_type type;
 	bool zero_is_none; /* "none" may be written, and 0 whatever the range */

@@ -272,7 +272,7 @@ extern const struct rh_link_events rh_container_link_events;
 /* isolated.c */
 /* Sees to the isolated network, if a profile wants it. */
 void rh_containers_check_network(struct rh_containers *all);
-/* Why no container of this pool can be made or handed out for now, or NULL. */
+/* Why no container of this pool can be made or handed out at present, or NULL. */
 const char *rh_containers_network_problem(
 	const struct rh_containers *all, const struct rh_container_pool *pool);
 /* @then: once its network rules are in force, or not; not if it ended meanwhile; may be at once. */

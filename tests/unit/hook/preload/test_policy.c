@@ -134,7 +134,7 @@ START_TEST(markers_are_whole_names)
 }
 END_TEST
 
-/* Puts real words in place of the recording's placeholders. */
+/* Puts real words in place of those that stand for them in the recording. */
 static void expand(const char *word, char *to, size_t size)
 {
 	static const char *const words[][2] = {{"<root>", "/runner"}, {"<hooks>", "/opt/rh"},
