@@ -64,7 +64,6 @@ static void read_objects(const char *text, size_t size)
 	char message[64];
 	char id[RH_ENGINE_ID_SIZE];
 	unsigned minor = 0;
-	struct rh_engine_network network;
 	int64_t time_ns = 0;
 
 	if (rh_docker_read_inspect(text, size, &container) == 0)
@@ -83,7 +82,21 @@ static void read_objects(const char *text, size_t size)
 		check_text(info.root_dir, sizeof(info.root_dir));
 		check_text(info.kernel, sizeof(info.kernel));
 	}
-	(void)rh_docker_read_network(text, size, &network);
+}
+
+static void read_networks(const char *text, size_t size)
+{
+	struct rh_engine_network *list = NULL;
+	size_t n = 0;
+
+	if (rh_docker_read_networks(text, size, "runnerhub", "/hub", &list, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		check_ids(list[i].id, "");
+		check_text(list[i].bridge, sizeof(list[i].bridge));
+		check_text(list[i].gateway, sizeof(list[i].gateway));
+	}
+	free(list);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -96,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	read_list(text, size);
 	read_objects(text, size);
+	read_networks(text, size);
 	free(text);
 	return 0;
 }

@@ -5,13 +5,14 @@ A proxy stands in front of it. Jobs that have their container go on; a job that 
 the reason in its own log, in time; when the engine is back, jobs run again and nothing is left.
 """
 
+import json
 import subprocess
 import time
 import unittest
 
 import hub
 from proxy import Proxy
-from trouble import WAIT, Run, Trouble, flow
+from trouble import WAIT, Run, Trouble, docker, flow
 
 CONFIG = """
 timeouts:
@@ -93,6 +94,35 @@ class Engine(Trouble):
         self.assertLess(time.monotonic() - began, hub.allowed(5 + 3))
         self.assert_failed(done, "runnerhub: ")
         self.assertNotIn("\non the host", done.stdout)
+
+    def test_its_network_removed(self):
+        """As "docker network prune" does while no container is on it."""
+        self.check_clean()
+        docker("network", "rm", self.hub.cli("status")["network"]["name"])
+        self.assert_green(self.hub.workflow(flow({"run": "echo again"}), "--runner", self.hub.runner(1)), "again")
+
+    def test_two_networks_of_one_name(self):
+        """What is left by a broker that was killed while it asked for one, and the next one."""
+        name = self.hub.cli("status")["network"]["name"]
+        for owner in (f"{self.hub.dir}/state", "/somebody/else"):
+            self.make_network(name, owner)
+        self.hub.broker("restart")
+        self.assert_green(self.hub.workflow(flow({"run": "echo in one"}), "--runner", self.hub.runner(1)), "in one")
+        own = ("network", "ls", "-q", "-f", f"name={name}", "-f", f"label=runnerhub.hub={self.hub.dir}/state")
+        hub.wait_until(lambda: len(docker(*own)) == 1, 30, "the second network removed")
+        self.assertEqual(len(docker("network", "ls", "-q", "-f", f"name={name}")), 2)
+        docker("network", "rm", *docker("network", "ls", "-q", "-f", f"name={name}", "-f",
+                                        "label=runnerhub.hub=/somebody/else"))
+        self.check_clean()
+
+    @staticmethod
+    def make_network(name, owner):
+        """Without "CheckDuplicate", which docker's own command always asks for."""
+        body = {"Name": name, "Driver": "bridge", "Options": {"com.docker.network.bridge.enable_icc": "false"},
+                "Labels": {"runnerhub.managed": "true", "runnerhub.hub": owner}}
+        subprocess.run(["curl", "-fsS", "--unix-socket", hub.ENGINE, "-H", "Content-Type: application/json", "-d",
+                        json.dumps(body), "http://engine/v1.41/networks/create"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=60)
 
 
 del Trouble

@@ -50,7 +50,7 @@ struct rh_container_pool {
 	uint32_t n_idle, n_waiting, n_announced;
 	uint32_t n_coming; /* warm, but not offered yet: their record is being stored */
 	uint32_t n_by_state[RH_CONTAINER_N_STATES];
-	uint32_t n_refused; /* creations in a row that ended with -ERANGE */
+	uint32_t n_refused; /* creations in a row that ended for what the next one may do without */
 	struct rh_pool_backoff backoff;
 	struct rh_containers *all; /* while pulling */
 	bool pulling; /* its image is being fetched */
@@ -202,6 +202,7 @@ struct rh_containers {
 	bool list_in_flight;
 	int64_t next_list_ms;
 	bool network_ok; /* the isolated network is there and is isolated */
+	char network_id[RH_ENGINE_ID_SIZE]; /* the engine's, "": not known */
 	bool network_in_flight; /* it is being asked for, and perhaps made */
 	bool info_known;
 	bool filling;
@@ -272,6 +273,12 @@ extern const struct rh_link_events rh_container_link_events;
 /* isolated.c */
 /* Sees to the isolated network, if a profile wants it. */
 void rh_containers_check_network(struct rh_containers *all);
+/*
+ * Whether a container of this pool could not be started since the network is gone, after what the
+ * engine @said: somebody removed it while no container was on it. It is seen to.
+ */
+bool rh_containers_network_missing(
+	struct rh_containers *all, const struct rh_container_pool *pool, const char *said);
 /* Why no container of this pool can be made or handed out at present, or NULL. */
 const char *rh_containers_network_problem(
 	const struct rh_containers *all, const struct rh_container_pool *pool);

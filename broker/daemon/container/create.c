@@ -19,19 +19,23 @@
 static void failed(struct rh_container *container, int r, const struct rh_err *err)
 {
 	struct rh_containers *all = container->all;
+	bool passing = false;
 
 	if (container->state != RH_CONTAINER_CREATING || container->dying)
 		return;
-	/*
-	 * The engine has noted what the host refuses: the next one is made without it. Those that
-	 * were begun before fail likewise, and there are not more of them than slots.
-	 */
 	if (r == -ENOENT && container->create_refused &&
 		rh_containers_image_missing(all, container->pool)) {
 		rh_container_end(container, err->text, true);
 		return;
 	}
-	if (r != -ERANGE || ++container->pool->n_refused > all->config->engine_parallel)
+	/*
+	 * The engine has noted what the host refuses: the next one is made without it. A network
+	 * that somebody removed is made anew. Those that were begun before fail likewise, and there
+	 * are not more of them than slots.
+	 */
+	passing = r == -ERANGE ||
+		(r == -ENOENT && rh_containers_network_missing(all, container->pool, err->text));
+	if (!passing || ++container->pool->n_refused > all->config->engine_parallel)
 		rh_containers_pool_failed(all, container->pool, r, err);
 	rh_container_end(container, err->text, true);
 	rh_containers_fill(all);

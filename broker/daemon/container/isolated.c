@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,8 @@ static void on_network(
 	struct rh_containers *all = arg;
 
 	all->network_in_flight = false;
+	if (r == 0)
+		(void)snprintf(all->network_id, sizeof(all->network_id), "%s", network->id);
 	if (r < 0)
 		network_failed(all, r, err);
 	else if (all->options.network && !all->closing)
@@ -116,6 +119,7 @@ void rh_containers_check_network(struct rh_containers *all)
 	const struct rh_config *config = all->config;
 	const struct rh_engine_network_spec spec = {
 		.name = config->network_name,
+		.id = all->network_id,
 		.hub = config->state_dir,
 		.ip6 = strcmp(config->network_ip6, "none") == 0 ? NULL : config->network_ip6,
 		.open = rh_weakened("network-neighbour"),
@@ -124,15 +128,25 @@ void rh_containers_check_network(struct rh_containers *all)
 
 	for (size_t i = 0; i < config->n_profiles; i++)
 		wanted = wanted || is_isolated(&config->profiles[i]);
-	/* Twice at once, the engine may make two of one name. */
 	if (!wanted || all->network_in_flight)
 		return;
 	all->network_in_flight = true;
 	all->n_refs++;
 	if (rh_engine_network(all->options.engine, &spec, on_network, all) < 0) {
 		all->network_in_flight = false;
+		all->next_list_ms = rh_now_ms() + NETWORK_RETRY_MS;
 		rh_containers_unref(all);
 	}
+}
+
+bool rh_containers_network_missing(
+	struct rh_containers *all, const struct rh_container_pool *pool, const char *said)
+{
+	if (!is_isolated(pool->profile) || all->closing || !strstr(said, "network"))
+		return false;
+	all->network_ok = false;
+	rh_containers_check_network(all);
+	return true;
 }
 
 void rh_containers_on_network_state(struct rh_containers *all)

@@ -72,10 +72,10 @@ int rh_container_spec_create(struct rh_container *container, rh_engine_create_fn
 		asks ? rh_network_gateway(container->all->options.network) : NULL, NULL};
 
 	if (strcmp(network, "isolated") == 0)
-		network = config->network_name;
+		network = container->all->network_id;
 	else if (strcmp(network, "none") == 0 && rh_weakened("network-none"))
 		network = "bridge";
-	if (asks && !gateway[0])
+	if (!network[0] || (asks && !gateway[0]))
 		return rh_origin(-EADDRNOTAVAIL);
 	if (!env)
 		return rh_origin(-ENOMEM);

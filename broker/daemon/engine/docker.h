@@ -28,6 +28,8 @@ char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_
 char *rh_docker_write_network(const struct rh_engine_network_spec *spec);
 /* The "filters" of list and events: labels separated by newlines. */
 char *rh_docker_write_filters(const char *labels, bool events);
+/* And of a list of networks, which lets names through that contain this one. */
+char *rh_docker_write_name_filter(const char *name);
 /* Appends @text percent-encoded (RFC 3986, unreserved kept). Return: 0; -ENAMETOOLONG. */
 int rh_docker_encode(char *buf, size_t size, const char *text);
 
@@ -43,7 +45,9 @@ int rh_docker_read_inspect(
 /* What a pull has said. Return: 0; -EIO with the engine's words: it failed. */
 int rh_docker_read_pull(const char *data, size_t size, char *buf, size_t buf_size);
 int rh_docker_read_info(const char *data, size_t size, struct rh_engine_info *ret_info);
-int rh_docker_read_network(const char *data, size_t size, struct rh_engine_network *ret_network);
+/* Those called @name; ours are those of @hub. @ret_list: freed by the caller. */
+int rh_docker_read_networks(const char *data, size_t size, const char *name, const char *hub,
+	struct rh_engine_network **ret_list, size_t *ret_n);
 /* @ret_time_ns: when it happened, the engine's clock. Return: 0; RH_DOCKER_E_OTHER. */
 int rh_docker_read_event(
 	const char *data, size_t size, struct rh_engine_event *ret_event, int64_t *ret_time_ns);

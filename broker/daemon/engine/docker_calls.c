@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The engine's calls as requests to Docker: changes of one container, image and network.
+ * The engine's calls as requests to Docker: changes of one container and image.
  */
 
 #include <stdio.h>
@@ -10,8 +10,7 @@
 #include "broker/daemon/engine/docker_engine.h"
 #include "runnerhub/cleanup.h"
 
-/* Identifiers and names go into paths as they are: only what Docker itself allows in a name. */
-static bool is_plain(const char *id)
+bool rh_docker_is_plain(const char *id)
 {
 	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
 
@@ -66,7 +65,7 @@ int rh_engine_create(struct rh_engine *engine, const struct rh_engine_spec *spec
 		.arg = arg,
 	};
 
-	if (!is_plain(spec->name))
+	if (!rh_docker_is_plain(spec->name))
 		return rh_origin(-EINVAL);
 	body = rh_docker_write_create(spec, engine->nofile_max, !engine->no_quota);
 	if (!body)
@@ -97,7 +96,7 @@ int rh_engine_start_container(
 {
 	struct rh_docker_call call = {.finish = finish_start, .cb.done = cb, .arg = arg};
 
-	if (!is_plain(id))
+	if (!rh_docker_is_plain(id))
 		return rh_origin(-EINVAL);
 	return rh_trace(rh_docker_call(engine, &call, "POST", NULL, "/containers/%s/start", id));
 }
@@ -107,7 +106,7 @@ int rh_engine_kill(struct rh_engine *engine, const char *id, const char *signal,
 {
 	struct rh_docker_call call = {.finish = finish_done, .cb.done = cb, .arg = arg};
 
-	if (!is_plain(id) || !is_plain(signal))
+	if (!rh_docker_is_plain(id) || !rh_docker_is_plain(signal))
 		return rh_origin(-EINVAL);
 	return rh_trace(rh_docker_call(
 		engine, &call, "POST", NULL, "/containers/%s/kill?signal=%s", id, signal));
@@ -126,7 +125,7 @@ int rh_engine_remove(struct rh_engine *engine, const char *id, rh_engine_done_fn
 {
 	struct rh_docker_call call = {.finish = finish_remove, .cb.done = cb, .arg = arg};
 
-	if (!is_plain(id))
+	if (!rh_docker_is_plain(id))
 		return rh_origin(-EINVAL);
 	return rh_trace(
 		rh_docker_call(engine, &call, "DELETE", NULL, "/containers/%s?force=1&v=1", id));
@@ -137,7 +136,7 @@ int rh_engine_rename(
 {
 	struct rh_docker_call call = {.finish = finish_done, .cb.done = cb, .arg = arg};
 
-	if (!is_plain(id) || !is_plain(name))
+	if (!rh_docker_is_plain(id) || !rh_docker_is_plain(name))
 		return rh_origin(-EINVAL);
 	return rh_trace(rh_docker_call(
 		engine, &call, "POST", NULL, "/containers/%s/rename?name=%s", id, name));
@@ -204,127 +203,4 @@ int rh_engine_pull(struct rh_engine *engine, const char *image, rh_engine_done_f
 		return rh_origin(-EINVAL);
 	return rh_trace(rh_docker_call(engine, &call, "POST", NULL, "/images/create?fromImage=%s%s",
 		name, named ? "" : "&tag=latest"));
-}
-
-/* A network that is wanted; the call under way has its address as its argument. */
-struct network_call {
-	struct rh_engine *engine;
-	char *body; /* of its creation; NULL: it was tried */
-	char *name;
-	bool open;
-	bool ip6;
-	rh_engine_network_fn cb;
-	void *arg;
-};
-
-static int ask_network(struct network_call *wanted);
-
-static void network_done(struct network_call *wanted, int r,
-	const struct rh_engine_network *network, const struct rh_err *err)
-{
-	wanted->cb(wanted->arg, r, network, err);
-	free(wanted->body);
-	free(wanted->name);
-	free(wanted);
-}
-
-static void finish_network_create(
-	struct rh_docker_call *call, const struct rh_docker_response *response)
-{
-	struct network_call *wanted = call->arg;
-	struct rh_err err = {0};
-	int r = rh_docker_result(call->engine, response, &err);
-
-	/* Somebody else was quicker, as another broker on this host. */
-	if (r == 0 || r == -EEXIST) {
-		r = ask_network(wanted);
-		if (r == 0)
-			return;
-		(void)rh_err_set(&err, r, "network %s: %s", wanted->name, strerror(-r));
-	}
-	network_done(wanted, r, NULL, &err);
-}
-
-static int create_network(struct network_call *wanted)
-{
-	_cleanup_(rh_freep) char *body = rh_steal(&wanted->body);
-	struct rh_docker_call next = {.finish = finish_network_create, .arg = wanted};
-
-	return rh_trace(rh_docker_call(wanted->engine, &next, "POST", body, "/networks/create"));
-}
-
-static int check_network(const struct network_call *wanted, const struct rh_engine_network *network,
-	struct rh_err *err)
-{
-	if (!network->isolated && !wanted->open)
-		return rh_err_set(err, -EEXIST,
-			"network %s exists, but lets containers reach each other; remove it with: "
-			"docker network rm %s",
-			wanted->name, wanted->name);
-	if (network->has_ip6 != wanted->ip6)
-		return rh_err_set(err, -EEXIST,
-			"network %s exists, but %s IPv6, unlike network.ipv6 says; remove it with: "
-			"docker network rm %s",
-			wanted->name, network->has_ip6 ? "has" : "has no", wanted->name);
-	return 0;
-}
-
-static void finish_network(struct rh_docker_call *call, const struct rh_docker_response *response)
-{
-	struct network_call *wanted = call->arg;
-	struct rh_engine_network network = {0};
-	struct rh_err err = {0};
-	int r = rh_docker_result(call->engine, response, &err);
-
-	if (r == -ENOENT && wanted->body) {
-		r = create_network(wanted);
-		if (r == 0)
-			return;
-		(void)rh_err_set(&err, r, "network %s: %s", wanted->name, strerror(-r));
-	} else if (r == 0) {
-		r = rh_docker_read_network(response->body, response->size, &network);
-		if (r < 0)
-			(void)rh_err_set(&err, r,
-				"network %s: the container engine's answer is malformed",
-				wanted->name);
-		else
-			r = check_network(wanted, &network, &err);
-	}
-	network_done(wanted, r, &network, &err);
-}
-
-static int ask_network(struct network_call *wanted)
-{
-	struct rh_docker_call call = {.finish = finish_network, .arg = wanted};
-
-	return rh_trace(
-		rh_docker_call(wanted->engine, &call, "GET", NULL, "/networks/%s", wanted->name));
-}
-
-int rh_engine_network(struct rh_engine *engine, const struct rh_engine_network_spec *spec,
-	rh_engine_network_fn cb, void *arg)
-{
-	struct network_call *wanted = NULL;
-	int r = -ENOMEM;
-
-	if (!is_plain(spec->name))
-		return rh_origin(-EINVAL);
-	wanted = calloc(1, sizeof(*wanted));
-	if (!wanted)
-		return rh_origin(-ENOMEM);
-	*wanted = (struct network_call){.engine = engine,
-		.body = rh_docker_write_network(spec),
-		.name = strdup(spec->name),
-		.open = spec->open,
-		.ip6 = spec->ip6 && spec->ip6[0],
-		.cb = cb,
-		.arg = arg};
-	if (wanted->body && wanted->name)
-		r = ask_network(wanted);
-	if (r < 0) {
-		free(wanted->body);
-		free(wanted->name);
-		free(wanted);
-	}
-	return rh_trace(r);
 }

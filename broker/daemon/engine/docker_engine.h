@@ -55,6 +55,12 @@ int rh_docker_follow_start(struct rh_engine *engine);
 /* Ends it; what is under way is ended by rh_http_close(). */
 void rh_docker_follow_stop(struct rh_engine *engine);
 
+/*
+ * Identifiers and names go into paths as they are: whether it is only what Docker itself allows in
+ * a name.
+ */
+bool rh_docker_is_plain(const char *id);
+
 struct rh_docker_response {
 	int r;
 	long status;

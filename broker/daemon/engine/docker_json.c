@@ -8,6 +8,8 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <string.h>
+#include <time.h>
 
 #include "runnerhub/err.h"
 
@@ -70,4 +72,33 @@ bool rh_docker_json_flag(struct json_object *object, const char *key)
 	struct json_object *value = rh_docker_json_member(object, key, json_type_boolean);
 
 	return value && json_object_get_boolean(value);
+}
+
+int64_t rh_docker_json_time_ms(struct json_object *object, const char *key)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(rh_docker_json_text(object, key), "%Y-%m-%dT%H:%M:%S", &tm);
+	int64_t ms = 0;
+
+	if (!rest || tm.tm_year < 70) /* "0001-01-01T00:00:00Z" is never */
+		return 0;
+	if (*rest == '.') {
+		for (int digit = 0, factor = 100; digit < 3; digit++, factor /= 10) {
+			if (!isdigit((unsigned char)rest[1]))
+				break;
+			ms += (int64_t)(*++rest - '0') * factor;
+		}
+	}
+	return (int64_t)timegm(&tm) * 1000 + ms;
+}
+
+int rh_docker_json_id(struct json_object *object, const char *key, char ret_id[RH_ENGINE_ID_SIZE])
+{
+	const char *text = rh_docker_json_text(object, key);
+	size_t n = strspn(text, "0123456789abcdef");
+
+	if (n != RH_ENGINE_ID_SIZE - 1 || text[n] != '\0')
+		return rh_origin(-EPROTO);
+	memcpy(ret_id, text, RH_ENGINE_ID_SIZE);
+	return 0;
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker/daemon/engine/engine.h"
+
 /* For _cleanup_(). */
 static inline void rh_docker_json_putp(struct json_object **object)
 {
@@ -26,3 +28,7 @@ struct json_object *rh_docker_json_member(
 const char *rh_docker_json_text(struct json_object *object, const char *key);
 int64_t rh_docker_json_number(struct json_object *object, const char *key);
 bool rh_docker_json_flag(struct json_object *object, const char *key);
+/* RFC 3339 with any number of decimals, in UTC as Docker writes it; 0: no time, or never. */
+int64_t rh_docker_json_time_ms(struct json_object *object, const char *key);
+/* Return: 0; -EPROTO: it does not look like an identifier. */
+int rh_docker_json_id(struct json_object *object, const char *key, char ret_id[RH_ENGINE_ID_SIZE]);

@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "broker/daemon/engine/docker.h"
 #include "broker/daemon/engine/docker_json.h"
@@ -29,16 +28,6 @@ static int clamp_int(int64_t number)
 	return number > INT_MAX ? INT_MAX : (int)number;
 }
 
-static int copy_id(char ret_id[RH_ENGINE_ID_SIZE], const char *text)
-{
-	size_t n = strspn(text, "0123456789abcdef");
-
-	if (n != RH_ENGINE_ID_SIZE - 1 || text[n] != '\0')
-		return rh_origin(-EPROTO);
-	memcpy(ret_id, text, RH_ENGINE_ID_SIZE);
-	return 0;
-}
-
 /* The instance label, or "" if it is none. */
 static void copy_instance(char buf[RH_ID_TEXT_SIZE], struct json_object *labels)
 {
@@ -49,25 +38,6 @@ static void copy_instance(char buf[RH_ID_TEXT_SIZE], struct json_object *labels)
 		memcpy(buf, text, RH_ID_TEXT_SIZE);
 	else
 		buf[0] = '\0';
-}
-
-/* RFC 3339 with any number of decimals, in UTC as Docker writes it; 0 if it is no time. */
-static int64_t parse_time_ms(const char *text)
-{
-	struct tm tm = {0};
-	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	int64_t ms = 0;
-
-	if (!rest || tm.tm_year < 70) /* "0001-01-01T00:00:00Z" is never */
-		return 0;
-	if (*rest == '.') {
-		for (int digit = 0, factor = 100; digit < 3; digit++, factor /= 10) {
-			if (!isdigit((unsigned char)rest[1]))
-				break;
-			ms += (int64_t)(*++rest - '0') * factor;
-		}
-	}
-	return (int64_t)timegm(&tm) * 1000 + ms;
 }
 
 int rh_docker_read_error(const char *data, size_t size, char *buf, size_t buf_size)
@@ -122,7 +92,7 @@ int rh_docker_read_created(const char *data, size_t size, char ret_id[RH_ENGINE_
 	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
 	int r = rh_docker_json_parse(data, size, json_type_object, &root);
 
-	return r < 0 ? rh_trace(r) : rh_trace(copy_id(ret_id, rh_docker_json_text(root, "Id")));
+	return r < 0 ? rh_trace(r) : rh_trace(rh_docker_json_id(root, "Id", ret_id));
 }
 
 static void copy_name(struct rh_engine_container *container, const char *name)
@@ -135,7 +105,7 @@ static int read_list_item(struct json_object *item, struct rh_engine_container *
 	struct json_object *labels = rh_docker_json_member(item, "Labels", json_type_object);
 	struct json_object *names = rh_docker_json_member(item, "Names", json_type_array);
 	struct json_object *name = names ? json_object_array_get_idx(names, 0) : NULL;
-	int r = copy_id(container->id, rh_docker_json_text(item, "Id"));
+	int r = rh_docker_json_id(item, "Id", container->id);
 
 	if (r < 0)
 		return rh_trace(r);
@@ -194,7 +164,7 @@ int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_conta
 	struct json_object *labels = rh_docker_json_member(config, "Labels", json_type_object);
 
 	if (r == 0)
-		r = copy_id(container.id, rh_docker_json_text(root, "Id"));
+		r = rh_docker_json_id(root, "Id", container.id);
 	if (r < 0)
 		return rh_trace(r);
 	if (!state)
@@ -207,9 +177,9 @@ int rh_docker_read_inspect(const char *data, size_t size, struct rh_engine_conta
 		sizeof(container.revision));
 	rh_wire_text_copy(
 		rh_docker_json_text(state, "Status"), container.state, sizeof(container.state));
-	container.created_ms = parse_time_ms(rh_docker_json_text(root, "Created"));
-	container.started_ms = parse_time_ms(rh_docker_json_text(state, "StartedAt"));
-	container.finished_ms = parse_time_ms(rh_docker_json_text(state, "FinishedAt"));
+	container.created_ms = rh_docker_json_time_ms(root, "Created");
+	container.started_ms = rh_docker_json_time_ms(state, "StartedAt");
+	container.finished_ms = rh_docker_json_time_ms(state, "FinishedAt");
 	container.pid = clamp_int(rh_docker_json_number(state, "Pid"));
 	container.exit_code = clamp_int(rh_docker_json_number(state, "ExitCode"));
 	container.oom_killed = rh_docker_json_flag(state, "OOMKilled");
@@ -238,55 +208,6 @@ int rh_docker_read_pull(const char *data, size_t size, char *buf, size_t buf_siz
 		if (*buf)
 			return rh_origin(-EIO);
 	}
-	return 0;
-}
-
-/* The engine calls a bridge after its network unless it was told a name. */
-static void read_bridge(
-	struct json_object *root, struct json_object *options, struct rh_engine_network *network)
-{
-	const char *name = rh_docker_json_text(options, "com.docker.network.bridge.name");
-
-	if (name[0])
-		rh_wire_text_copy(name, network->bridge, sizeof(network->bridge));
-	else
-		(void)snprintf(network->bridge, sizeof(network->bridge), "br-%.12s",
-			rh_docker_json_text(root, "Id"));
-}
-
-/* The first IPv4 one of its subnets'. */
-static void read_gateway(struct json_object *root, struct rh_engine_network *network)
-{
-	struct json_object *ipam = rh_docker_json_member(root, "IPAM", json_type_object);
-	struct json_object *subnets = rh_docker_json_member(ipam, "Config", json_type_array);
-	size_t n = subnets ? json_object_array_length(subnets) : 0;
-
-	for (size_t i = 0; i < n && i < LIST_MAX && !network->gateway[0]; i++) {
-		const char *gateway =
-			rh_docker_json_text(json_object_array_get_idx(subnets, i), "Gateway");
-
-		if (!strchr(gateway, ':'))
-			rh_wire_text_copy(gateway, network->gateway, sizeof(network->gateway));
-	}
-}
-
-int rh_docker_read_network(const char *data, size_t size, struct rh_engine_network *ret_network)
-{
-	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
-	struct rh_engine_network network = {0};
-	int r = rh_docker_json_parse(data, size, json_type_object, &root);
-	struct json_object *options =
-		r < 0 ? NULL : rh_docker_json_member(root, "Options", json_type_object);
-
-	if (r < 0)
-		return rh_trace(r);
-	network.isolated = strcmp(rh_docker_json_text(root, "Driver"), "bridge") == 0 &&
-		strcmp(rh_docker_json_text(options, "com.docker.network.bridge.enable_icc"),
-			"false") == 0;
-	network.has_ip6 = rh_docker_json_flag(root, "EnableIPv6");
-	read_bridge(root, options, &network);
-	read_gateway(root, &network);
-	*ret_network = network;
 	return 0;
 }
 
@@ -321,7 +242,7 @@ int rh_docker_read_event(
 		strcmp(rh_docker_json_text(root, "Type"), "container") != 0)
 		return RH_DOCKER_E_OTHER;
 	event.kind = kinds[i].kind;
-	r = copy_id(event.id, rh_docker_json_text(actor, "ID"));
+	r = rh_docker_json_id(actor, "ID", event.id);
 	if (r < 0)
 		return rh_trace(r);
 	copy_instance(event.instance, attributes);

@@ -232,6 +232,31 @@ static bool add_host_config(struct json_object *root, const struct rh_engine_spe
 		add_flag(host, "Privileged", false);
 }
 
+/*
+ * A network that was made is told by its identifier twice: from the mode alone the engine remembers
+ * its name, by which it looks for it when it starts the container, and names need not be unique.
+ */
+static bool add_endpoint(struct json_object *root, const char *network)
+{
+	static const char *const own[] = {"none", "host", "bridge", NULL};
+	struct json_object *networking = NULL;
+	struct json_object *endpoints = NULL;
+	struct json_object *endpoint = NULL;
+
+	for (size_t i = 0; own[i]; i++) {
+		if (strcmp(own[i], network) == 0)
+			return true;
+	}
+	networking = json_object_new_object();
+	if (!add(root, "NetworkingConfig", networking))
+		return false;
+	endpoints = json_object_new_object();
+	if (!add(networking, "EndpointsConfig", endpoints))
+		return false;
+	endpoint = json_object_new_object();
+	return add(endpoints, network, endpoint) && add_text(endpoint, "NetworkID", network);
+}
+
 /* The image's health check would run the image's programs beside the job: it is switched off. */
 static bool add_no_healthcheck(struct json_object *root)
 {
@@ -259,7 +284,8 @@ char *rh_docker_write_create(const struct rh_engine_spec *spec, uint64_t nofile_
 		add_texts(root, "Env", spec->env) && add_labels(root, spec->labels) &&
 		add_text(root, "User", "0:0") && add_text(root, "WorkingDir", "/") &&
 		add_flag(root, "OpenStdin", false) && add_flag(root, "Tty", false) &&
-		add_no_healthcheck(root) && add_host_config(root, spec, nofile_max, quota);
+		add_no_healthcheck(root) && add_host_config(root, spec, nofile_max, quota) &&
+		add_endpoint(root, spec->network);
 
 	return text_of(root, ok);
 }
@@ -326,6 +352,14 @@ char *rh_docker_write_filters(const char *labels, bool events)
 	if (ok && events)
 		ok = add_texts(root, "type", types) && add_texts(root, "event", kinds);
 	return text_of(root, ok);
+}
+
+char *rh_docker_write_name_filter(const char *name)
+{
+	const char *const names[] = {name, NULL};
+	_cleanup_(json_putp) struct json_object *root = json_object_new_object();
+
+	return text_of(root, root && add_texts(root, "name", names));
 }
 
 int rh_docker_encode(char *buf, size_t size, const char *text)

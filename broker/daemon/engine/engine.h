@@ -38,7 +38,7 @@ struct rh_engine_spec {
 	const char *const *labels; /* NULL-terminated key, value, key, value */
 	const struct rh_engine_bind *binds;
 	size_t n_binds;
-	const char *network; /* engine network name or "none" */
+	const char *network; /* the id of an engine's network, or "none" */
 	const char *const *dns; /* NULL-terminated; NULL or none: the engine's own resolvers */
 	double cpus;
 	uint64_t memory_bytes;
@@ -59,6 +59,7 @@ struct rh_engine_spec {
 /* A bridge network: what is wanted of it. */
 struct rh_engine_network_spec {
 	const char *name;
+	const char *id; /* of the one that it was so far: kept while it is there; NULL or "" */
 	const char *hub; /* label runnerhub.hub: which broker's it is */
 	const char *ip6; /* its IPv6 subnet; NULL or "": none */
 	bool open; /* let containers reach each other */
@@ -66,8 +67,11 @@ struct rh_engine_network_spec {
 
 /* And what it is. */
 struct rh_engine_network {
+	char id[RH_ENGINE_ID_SIZE];
 	char bridge[16]; /* the interface (IFNAMSIZ) */
 	char gateway[48]; /* the host's IPv4 address on it, or "" */
+	int64_t created_ms;
+	bool ours; /* made by this hub */
 	bool isolated; /* a bridge, inter-container traffic off */
 	bool has_ip6;
 };
@@ -184,7 +188,13 @@ int rh_engine_pull(struct rh_engine *engine, const char *image, rh_engine_done_f
 
 /* 0 if the image is there, -ENOENT if not. @err names it and what to do. */
 int rh_engine_image(struct rh_engine *engine, const char *image, rh_engine_done_fn cb, void *arg);
-/* Makes the bridge network if it is missing. -EEXIST: there is one that is not as wanted. */
+/*
+ * Makes the bridge network if it is missing. -EEXIST: there is one that is not as wanted.
+ *
+ * The engine allows several of one name, and makes them if it is asked twice at a time, as by a
+ * broker that was killed and the next one: one is chosen, and the others of this hub are removed as
+ * soon as nobody is on them. Use the network by its id.
+ */
 int rh_engine_network(struct rh_engine *engine, const struct rh_engine_network_spec *spec,
 	rh_engine_network_fn cb, void *arg);
 int rh_engine_info(struct rh_engine *engine, rh_engine_info_fn cb, void *arg);

@@ -45,7 +45,9 @@ static void answer(void *arg)
 		call->create(call->arg, call->r, call->text, &err);
 	else if (call->network)
 		call->network(call->arg, call->r,
-			&(struct rh_engine_network){.bridge = "br-fake", .isolated = true}, &err);
+			&(struct rh_engine_network){
+				.id = "runnerhub", .bridge = "br-fake", .isolated = true},
+			&err);
 	else if (call->info)
 		call->info(call->arg, call->r, call->found_info, &err);
 	else if (call->list)
@@ -180,6 +182,12 @@ int rh_engine_start_container(
 	call->done = cb;
 	if (call->r == 0)
 		call->r = container ? fakes.start_r : -ENOENT;
+	if (call->r == 0 && fakes.n_networks_lost > 0) {
+		fakes.network_is_gone = true;
+		call->r = -ENOENT;
+		(void)snprintf(
+			call->text, sizeof(call->text), "network %s not found", container->network);
+	}
 	if (call->r == 0)
 		run(container);
 	fakes_later(fakes.start_is_slow ? 300 : 5, answer, call);
@@ -276,6 +284,10 @@ int rh_engine_network(struct rh_engine *engine, const struct rh_engine_network_s
 	call->network = cb;
 	if (call->r == 0)
 		call->r = fakes.network_r;
+	if (call->r == 0 && fakes.network_is_gone) {
+		fakes.network_is_gone = false;
+		fakes.n_networks_lost--;
+	}
 	fakes_later(1, answer, call);
 	return 0;
 }

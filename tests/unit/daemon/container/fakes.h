@@ -66,6 +66,8 @@ struct fakes {
 	int remove_r;
 	unsigned n_trees_lost; /* so many deletions of a directory end with their helper */
 	int network_r;
+	unsigned n_networks_lost; /* as often, a start finds it gone until it is looked for */
+	bool network_is_gone;
 	int pull_r;
 	int attach_r;
 	bool slots; /* an old kernel */

@@ -259,6 +259,30 @@ START_TEST(test_refused_always)
 }
 END_TEST
 
+/* As by "docker network prune": it is made anew, and nobody who waits is told. */
+START_TEST(test_network_removed)
+{
+	fixture_up();
+	fakes.n_networks_lost = 2;
+	fixture_acquire();
+	UNTIL(f.n_acquired == 1);
+	ck_assert_int_eq(f.acquire_r, 0);
+	ck_assert_uint_eq(fakes.n_creates, 3);
+}
+END_TEST
+
+START_TEST(test_network_removed_always)
+{
+	fixture_up();
+	fakes.n_networks_lost = 1000;
+	fixture_acquire();
+	UNTIL(f.n_acquired == 1);
+	ck_assert_int_eq(f.acquire_r, -ENOENT);
+	ck_assert_str_eq(f.err.text, "network runnerhub not found");
+	ck_assert_uint_le(fakes.n_creates, 8);
+}
+END_TEST
+
 START_TEST(test_engine_down)
 {
 	fakes.engine_down = true;
@@ -341,8 +365,8 @@ static void tests_of_requests(Suite *suite)
 		test_announced_and_asked_too_early, test_announced_and_never_asked,
 		test_image_missing, test_image_is_fetched, test_image_is_always_fetched,
 		test_runtimes, test_agent_dies_at_once, test_agent_silent, test_nofile_refused,
-		test_refused_always, test_engine_down, test_network_is_not_isolated, test_reload,
-		test_drain};
+		test_refused_always, test_network_removed, test_network_removed_always,
+		test_engine_down, test_network_is_not_isolated, test_reload, test_drain};
 	TCase *tcase = tcase_create("requests");
 
 	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);

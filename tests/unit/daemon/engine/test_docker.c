@@ -84,6 +84,10 @@ START_TEST(test_create)
 		"[\"/proc/sys\",\"/proc/1\"]");
 	ck_assert_str_eq(json_object_get_string(json_object_object_get(host, "Runtime")), "crun");
 	ck_assert(!json_object_object_get_ex(host, "IpcMode", NULL));
+	ck_assert_str_eq(
+		json_object_to_json_string_ext(
+			json_object_object_get(body, "NetworkingConfig"), JSON_C_TO_STRING_PLAIN),
+		"{\"EndpointsConfig\":{\"runnerhub\":{\"NetworkID\":\"runnerhub\"}}}");
 	ck_assert_str_eq(json_object_to_json_string_ext(
 				 json_object_object_get(host, "Ulimits"), JSON_C_TO_STRING_PLAIN),
 		"[{\"Name\":\"core\",\"Soft\":0,\"Hard\":0},"
@@ -303,29 +307,33 @@ START_TEST(test_queries)
 }
 END_TEST
 
+#define LIST(items)   OK "Connection: close\r\n\r\n[" items "]"
+#define NET_ID(digit) "00000000000000000000000000000000000000000000000000000000000000" digit
+#define NETWORK(name, id, icc, more)                                       \
+	"{\"Name\":\"" name                                                \
+	"\",\"Id\":\"" NET_ID(id) "\",\"Driver\":\"bridge\",\"Options\":{" \
+				  "\"com.docker.network.bridge.enable_icc\":\"" icc "\"}" more "}"
+#define MORE                                                                   \
+	",\"EnableIPv6\":true,\"IPAM\":{\"Config\":["                          \
+	"{\"Gateway\":\"fd00::1\"},{\"Subnet\":\"172.20.0.0/16\",\"Gateway\":" \
+	"\"172.20.0.1\"}]}"
+#define ASKED(name) "GET /v1.44/networks?filters=%7B%22name%22%3A%5B%22" name "%22%5D%7D "
+#define CREATE      "POST /v1.44/networks/create"
+
 START_TEST(test_network)
 {
-#define NETWORK(icc, more)                                                \
-	OK "Connection: close\r\n\r\n{\"Driver\":\"bridge\",\"Options\":" \
-	   "{\"com.docker.network.bridge.enable_icc\":\"" icc "\"}" more "}"
-#define MORE                                                                      \
-	",\"Id\":\"0123456789abcdef\",\"EnableIPv6\":true,\"IPAM\":{\"Config\":[" \
-	"{\"Gateway\":\"fd00::1\"},{\"Subnet\":\"172.20.0.0/16\",\"Gateway\":"    \
-	"\"172.20.0.1\"}]}"
-#define MISSING ERR("404 Not Found") "Content-Length: 0\r\n\r\n"
 	const struct fake_route routes[] = {VERSION, STREAM,
-		{"GET /v1.44/networks/good", NETWORK("false", ""), FAKE_CLOSE, 0},
-		{"GET /v1.44/networks/open", NETWORK("true", ""), FAKE_CLOSE, 0},
-		{"GET /v1.44/networks/missing", MISSING, FAKE_KEEP, 1},
-		{"GET /v1.44/networks/missing", NETWORK("false", MORE), FAKE_CLOSE, 1},
-		{"GET /v1.44/networks/missing", MISSING, FAKE_KEEP, 1},
-		{"GET /v1.44/networks/missing", NETWORK("false", MORE), FAKE_CLOSE, 1},
-		{"GET /v1.44/networks/never", MISSING, FAKE_KEEP, 0},
-		{"POST /v1.44/networks/create", ERR("409 Conflict") "Content-Length: 0\r\n\r\n",
-			FAKE_KEEP, 1},
-		{"POST /v1.44/networks/create", ERR("201 Created") "Content-Length: 0\r\n\r\n",
-			FAKE_KEEP, 0},
-		{0}};
+		{ASKED("good"), LIST(NETWORK("good", "01", "false", "")), FAKE_CLOSE, 0},
+		{ASKED("open"), LIST(NETWORK("open", "01", "true", "")), FAKE_CLOSE, 0},
+		{ASKED("odd"), LIST("{\"Name\":\"odd\",\"Id\":\"../x\"}"), FAKE_CLOSE, 0},
+		{ASKED("missing"), LIST(""), FAKE_CLOSE, 1},
+		{ASKED("missing"), LIST(NETWORK("missing", "02", "false", MORE)), FAKE_CLOSE, 1},
+		/* The filter lets through what contains the name. */
+		{ASKED("missing"), LIST(NETWORK("missing2", "01", "false", MORE)), FAKE_CLOSE, 1},
+		{ASKED("missing"), LIST(NETWORK("missing", "02", "false", MORE)), FAKE_CLOSE, 1},
+		{ASKED("never"), LIST(""), FAKE_CLOSE, 0},
+		{CREATE, ERR("409 Conflict") "Content-Length: 0\r\n\r\n", FAKE_KEEP, 1},
+		{CREATE, ERR("201 Created") "Content-Length: 0\r\n\r\n", FAKE_KEEP, 0}, {0}};
 	struct docker_fixture f = {0};
 	struct rh_engine_network_spec wanted = {.name = "good", .hub = "/hub"};
 
@@ -340,19 +348,63 @@ START_TEST(test_network)
 	wanted = (struct rh_engine_network_spec){.name = "open"};
 	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
 	ck_assert_int_eq(f.r, -EEXIST);
+	wanted = (struct rh_engine_network_spec){.name = "odd"};
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
+	ck_assert_int_eq(f.r, -EPROTO);
 	wanted = (struct rh_engine_network_spec){.name = "missing", .ip6 = "fd00::/64"};
 	for (int i = 0; i < 2; i++) {
 		CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
 		ck_assert_int_eq(f.r, 0);
-		ck_assert_str_eq(f.network.bridge, "br-0123456789ab");
+		ck_assert_str_eq(f.network.id, NET_ID("02"));
+		ck_assert_str_eq(f.network.bridge, "br-000000000000");
 		ck_assert_str_eq(f.network.gateway, "172.20.0.1");
 	}
-	ck_assert_uint_eq(fake_docker_count(f.fake, "POST /v1.44/networks/create"), 2);
+	ck_assert_uint_eq(fake_docker_count(f.fake, CREATE), 2);
 	/* Made, and then not there: somebody removes it at once. It is tried once. */
 	wanted = (struct rh_engine_network_spec){.name = "never"};
 	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
 	ck_assert_int_eq(f.r, -ENOENT);
-	ck_assert_uint_eq(fake_docker_count(f.fake, "POST /v1.44/networks/create"), 3);
+	ck_assert_uint_eq(fake_docker_count(f.fake, CREATE), 3);
+	docker_stop(&f);
+}
+END_TEST
+
+/* Two brokers, one killed before its request was answered, have both made one. */
+START_TEST(test_networks_of_one_name)
+{
+#define MADE(hub, second)                                               \
+	",\"Created\":\"2026-01-01T00:00:0" second ".5Z\",\"Labels\":{" \
+	"\"runnerhub.managed\":\"true\",\"runnerhub.hub\":\"" hub "\"}"
+#define FOUR                                                                           \
+	LIST(NETWORK("n", "01", "false", MADE("/other", "1")) "," NETWORK(             \
+		"n", "02", "false", MADE("/hub", "4")) "," NETWORK("n", "03", "false", \
+		MADE("/hub", "3")) "," NETWORK("n", "04", "false", MADE("/hub", "3")))
+#define REMOVED(digit) "DELETE /v1.44/networks/" NET_ID(digit) " "
+	const struct fake_route routes[] = {VERSION, STREAM, {ASKED("n"), FOUR, FAKE_CLOSE, 0},
+		{REMOVED("02"), ERR("403 Forbidden") "Content-Length: 0\r\n\r\n", FAKE_KEEP, 0},
+		{"DELETE ", ERR("204 No Content") "\r\n", FAKE_KEEP, 0}, {0}};
+	struct docker_fixture f = {0};
+	struct rh_engine_network_spec wanted = {.name = "n", .hub = "/hub"};
+
+	docker_start(&f, routes);
+	RUN_UNTIL(&f, f.n_up == 1);
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
+	ck_assert_int_eq(f.r, 0);
+	ck_assert_str_eq(f.network.id, NET_ID("03"));
+	RUN_UNTIL(&f,
+		fake_docker_count(f.fake, REMOVED("02")) == 1 &&
+			fake_docker_count(f.fake, REMOVED("04")) == 1);
+	/* What it was is kept, and what another hub made is left alone. */
+	wanted.id = NET_ID("04");
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
+	ck_assert_str_eq(f.network.id, NET_ID("04"));
+	RUN_UNTIL(&f,
+		fake_docker_count(f.fake, REMOVED("02")) == 2 &&
+			fake_docker_count(f.fake, REMOVED("03")) == 1);
+	wanted = (struct rh_engine_network_spec){.name = "n", .hub = "/third"};
+	CALL(&f, rh_engine_network(f.engine, &wanted, docker_on_network, &f));
+	ck_assert_str_eq(f.network.id, NET_ID("01"));
+	ck_assert_uint_eq(fake_docker_count(f.fake, "DELETE "), 4);
 	docker_stop(&f);
 }
 END_TEST
@@ -382,7 +434,8 @@ END_TEST
 static void tests_of_docker(Suite *suite)
 {
 	RH_ADD_TESTS(suite, "calls", test_create, test_errors, test_nofile_is_left_out,
-		test_quota_is_left_out, test_queries, test_network, test_close_cancels);
+		test_quota_is_left_out, test_queries, test_network, test_networks_of_one_name,
+		test_close_cancels);
 }
 
 RH_TEST_MAIN("docker", tests_of_docker);
