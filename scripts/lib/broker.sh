@@ -18,7 +18,7 @@ broker_exec() {
     cd /
     exec env -i --default-signal=INT,QUIT PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
         NOTIFY_SOCKET="$dir/notify" ${RUNNERHUB_WEAKEN:+RUNNERHUB_WEAKEN="$RUNNERHUB_WEAKEN"} \
-        ASAN_OPTIONS="log_path=$dir/asan:detect_stack_use_after_return=1:strict_string_checks=1" \
+        ASAN_OPTIONS="log_path=$dir/asan:detect_stack_use_after_return=1:strict_string_checks=1${RUNNERHUB_ASAN:+:$RUNNERHUB_ASAN}" \
         UBSAN_OPTIONS="log_path=$dir/asan:halt_on_error=1:print_stacktrace=1" \
         setsid "$dir/bin/runnerhubd" --config "$dir/etc/runnerhub.yaml" \
         </dev/null >>"$dir/broker.log" 2>&1
