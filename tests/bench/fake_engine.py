@@ -138,9 +138,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.events()
         if path.startswith("/images/"):
             return self.answer(200, {"Id": "0" * 64})
-        if path.startswith("/networks"):
-            return self.answer(200, {"Id": "0" * 64, "Name": "runnerhub", "Driver": "bridge",
-                                     "Options": {"com.docker.network.bridge.enable_icc": "false"}})
         if path == "/containers/json":
             with lock:
                 return self.answer(200, [c.summary() for c in containers.values()])

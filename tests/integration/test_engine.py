@@ -114,6 +114,8 @@ class Engine(Trouble):
         own = ("network", "ls", "-q", "-f", f"name={name}", "-f", f"label=runnerhub.hub={self.hub.dir}/state")
         hub.wait_until(lambda: len(docker(*own)) == 1, 30, "the second network removed")
         self.assertEqual(len(docker("network", "ls", "-q", "-f", f"name={name}")), 2)
+        said = self.hub.run("runnerhub", "doctor", "--config", f"{self.hub.dir}/etc/runnerhub.yaml").stdout
+        self.assertIn(f"several networks are called {name}", said)
         docker("network", "rm", *docker("network", "ls", "-q", "-f", f"name={name}", "-f",
                                         "label=runnerhub.hub=/somebody/else"))
         self.check_clean()

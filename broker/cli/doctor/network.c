@@ -164,6 +164,15 @@ static void check_bridge(
 
 	if (r == 0 && status == 404) {
 		rh_found(f, RH_HEALTH_OK, "not there yet; the broker makes it");
+	} else if (r == 0 && status == 400) {
+		/* What the engine says of a name that it finds twice. */
+		rh_found(f, RH_HEALTH_WARNING,
+			"several networks are called %s; the broker uses one of them",
+			rh_doctor_network(doctor));
+		rh_advise(f,
+			"docker network ls -f name=%s; remove by their ids those that are not its "
+			"own",
+			rh_doctor_network(doctor));
 	} else if (r < 0 || status != 200) {
 		rh_found(f, RH_HEALTH_WARNING, "cannot be asked for: %s",
 			r < 0 ? err.text : "an odd answer");
