@@ -212,7 +212,9 @@ static void tests(Suite *suite)
 {
 	RH_ADD_TESTS(suite, "filter", what_a_job_does_not_need_is_not_there,
 		the_agents_limits_and_priorities_are_its_own, everything_else_goes_on,
-		namespaces_where_they_are_granted, it_stays_small_and_is_inherited);
+		it_stays_small_and_is_inherited);
+	if (!RH_TEST_UNDER_TSAN)
+		RH_ADD_TESTS(suite, "namespaces", namespaces_where_they_are_granted);
 #ifdef __x86_64__
 	RH_ADD_TESTS(suite, "interfaces", the_32_bit_interface_is_no_way_round,
 		the_x32_interface_is_no_way_round);

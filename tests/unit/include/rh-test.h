@@ -9,6 +9,7 @@
  */
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,6 +33,16 @@
 		return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;         \
 	}                                                                   \
 	struct rh_require_semicolon_
+
+/*
+ * ThreadSanitizer makes vfork(2) a fork(2), and gives each process a thread more, which takes a
+ * process number and forbids some kinds of unshare(2): tests of those are not for it.
+ */
+#ifdef __SANITIZE_THREAD__
+#define RH_TEST_UNDER_TSAN true
+#else
+#define RH_TEST_UNDER_TSAN false
+#endif
 
 /* Adds tests (names of START_TEST) to a new case of @suite. */
 #define RH_ADD_TESTS(suite, case_name, ...)                                        \

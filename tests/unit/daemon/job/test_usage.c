@@ -174,12 +174,14 @@ static void tests(Suite *suite)
 	TCase *usage = tcase_create("usage");
 	const TTest *const all[] = {a_tree_is_counted_without_what_links_name,
 		a_walk_ends_at_its_deadline_and_at_any_depth, the_writable_layer_is_found,
-		a_process_is_looked_at, who_keeps_the_agent_waiting_is_killed};
+		a_process_is_looked_at};
 
 	tcase_add_checked_fixture(usage, make, clean);
 	tcase_set_timeout(usage, 60);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		tcase_add_test(usage, all[i]);
+	if (!RH_TEST_UNDER_TSAN)
+		tcase_add_test(usage, who_keeps_the_agent_waiting_is_killed);
 	suite_add_tcase(suite, usage);
 }
 
