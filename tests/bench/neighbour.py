@@ -3,6 +3,9 @@
 
 A job of the first runner measures itself all the time: hashing, starting programs, writing files, ten times
 a second. On the second runner one bomb after the other goes off. Each is held against the seconds before it.
+
+What a machine leaves beside anything at all is measured, too: two of its processors may be one core's threads, and
+in a virtual machine starting programs may be everybody's bottleneck. No limit of a job gives back more than that.
 """
 
 import argparse
@@ -44,6 +47,12 @@ BOMBS = {
               "    try:\n        os.fork() or os._exit(0)\n    except OSError:\n        time.sleep(0.01)'",
     "descriptor": "python3 -c 'import os, time\nuntil = time.time() + 6\na = []\nwhile time.time() < until:\n"
                   "    try:\n        a += os.pipe()\n    except OSError:\n        time.sleep(0.001)'",
+}
+
+# On the host, without RunnerHub, with one processor at most: what the machine itself leaves a neighbour.
+PLAIN = {
+    "spin": "while :; do :; done",
+    "spawn": "while :; do /bin/true; done",
 }
 
 
@@ -90,6 +99,22 @@ class Neighbour:
         self.process.wait()
 
 
+def measure_plain(neighbour, script, rounds):
+    """(alone, beside): speeds."""
+    alone, beside = [], []
+    for _ in range(rounds):
+        since = time.monotonic()
+        time.sleep(2)
+        alone += neighbour.between(since, time.monotonic())
+        process = subprocess.Popen(["bash", "-c", script], stdin=subprocess.DEVNULL)
+        since = time.monotonic()
+        time.sleep(2)
+        beside += neighbour.between(since, time.monotonic())
+        process.kill()
+        process.wait()
+    return alone, beside
+
+
 def measure(neighbour, name, path, runner, rounds):
     """(alone, beside): speeds."""
     alone, beside = [], []
@@ -123,6 +148,10 @@ def main():
     wait_warm("bench", 2)
     with tempfile.TemporaryDirectory() as directory:
         neighbour = Neighbour(directory, runners[0])
+        for name, script in PLAIN.items():
+            tick(f"a neighbour of a plain process that does nothing but {name}")
+            alone, beside = measure_plain(neighbour, script, 1 if o.quick else 6)
+            put(o.out, {f"neighbour_plain_{name}": median(beside) / median(alone)})
         for name, script in BOMBS.items():
             tick(f"a neighbour of a {name} bomb")
             path = workflow(directory, name, "touch begun\n" + script, "bash {0}")
