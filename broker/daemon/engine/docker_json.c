@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -38,6 +39,25 @@ int rh_docker_json_parse(
 	if (error != json_tokener_success || !json_object_is_type(object, type))
 		return rh_origin(-EPROTO);
 	*ret_object = rh_steal(&object);
+	return 0;
+}
+
+int rh_docker_json_list(const char *data, size_t data_size, size_t size,
+	struct json_object **ret_array, void **ret_list)
+{
+	_cleanup_(rh_docker_json_putp) struct json_object *array = NULL;
+	int r = rh_docker_json_parse(data, data_size, json_type_array, &array);
+	void *list = NULL;
+
+	if (r < 0)
+		return rh_trace(r);
+	if (json_object_array_length(array) > RH_DOCKER_LIST_MAX)
+		return rh_origin(-EPROTO);
+	list = calloc(json_object_array_length(array) + 1, size);
+	if (!list)
+		return rh_origin(-ENOMEM);
+	*ret_array = rh_steal(&array);
+	*ret_list = list;
 	return 0;
 }
 

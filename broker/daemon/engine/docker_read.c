@@ -19,8 +19,6 @@
 #include "runnerhub/id.h"
 #include "runnerhub/wire.h"
 
-#define LIST_MAX 4096u /* containers of ours on one host */
-
 static int clamp_int(int64_t number)
 {
 	if (number < INT_MIN)
@@ -131,17 +129,11 @@ int rh_docker_read_list(
 {
 	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
 	_cleanup_(rh_freep) struct rh_engine_container *list = NULL;
-	int r = rh_docker_json_parse(data, size, json_type_array, &root);
-	size_t n = 0;
+	int r = rh_docker_json_list(data, size, sizeof(*list), &root, (void **)&list);
+	size_t n = r < 0 ? 0 : json_object_array_length(root);
 
 	if (r < 0)
 		return rh_trace(r);
-	n = json_object_array_length(root);
-	if (n > LIST_MAX)
-		return rh_origin(-EPROTO);
-	list = calloc(n + 1, sizeof(*list));
-	if (!list)
-		return rh_origin(-ENOMEM);
 	for (size_t i = 0; i < n; i++) {
 		r = read_list_item(json_object_array_get_idx(root, i), &list[i]);
 		if (r < 0)

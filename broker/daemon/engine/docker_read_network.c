@@ -14,8 +14,6 @@
 #include "runnerhub/cleanup.h"
 #include "runnerhub/wire.h"
 
-#define LIST_MAX 4096u
-
 /* The engine calls a bridge after its network unless it was told a name. */
 static void read_bridge(struct json_object *options, struct rh_engine_network *network)
 {
@@ -34,7 +32,7 @@ static void read_gateway(struct json_object *item, struct rh_engine_network *net
 	struct json_object *subnets = rh_docker_json_member(ipam, "Config", json_type_array);
 	size_t n = subnets ? json_object_array_length(subnets) : 0;
 
-	for (size_t i = 0; i < n && i < LIST_MAX && !network->gateway[0]; i++) {
+	for (size_t i = 0; i < n && i < RH_DOCKER_LIST_MAX && !network->gateway[0]; i++) {
 		const char *gateway =
 			rh_docker_json_text(json_object_array_get_idx(subnets, i), "Gateway");
 
@@ -69,19 +67,12 @@ int rh_docker_read_networks(const char *data, size_t size, const char *name, con
 {
 	_cleanup_(rh_docker_json_putp) struct json_object *root = NULL;
 	_cleanup_(rh_freep) struct rh_engine_network *list = NULL;
-	int r = rh_docker_json_parse(data, size, json_type_array, &root);
-	size_t n_listed = 0;
+	int r = rh_docker_json_list(data, size, sizeof(*list), &root, (void **)&list);
 	size_t n = 0;
 
 	if (r < 0)
 		return rh_trace(r);
-	n_listed = json_object_array_length(root);
-	if (n_listed > LIST_MAX)
-		return rh_origin(-EPROTO);
-	list = calloc(n_listed + 1, sizeof(*list));
-	if (!list)
-		return rh_origin(-ENOMEM);
-	for (size_t i = 0; i < n_listed; i++) {
+	for (size_t i = 0; i < json_object_array_length(root); i++) {
 		struct json_object *item = json_object_array_get_idx(root, i);
 
 		if (strcmp(rh_docker_json_text(item, "Name"), name) != 0)
