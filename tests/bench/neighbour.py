@@ -103,15 +103,18 @@ def measure_plain(neighbour, script, rounds):
     """(alone, beside): speeds."""
     alone, beside = [], []
     for _ in range(rounds):
+        time.sleep(1)  # what was before is over
         since = time.monotonic()
         time.sleep(2)
         alone += neighbour.between(since, time.monotonic())
         process = subprocess.Popen(["bash", "-c", script], stdin=subprocess.DEVNULL)
-        since = time.monotonic()
-        time.sleep(2)
-        beside += neighbour.between(since, time.monotonic())
-        process.kill()
-        process.wait()
+        try:
+            since = time.monotonic()
+            time.sleep(2)
+            beside += neighbour.between(since, time.monotonic())
+        finally:
+            process.kill()
+            process.wait()
     return alone, beside
 
 
