@@ -4,17 +4,19 @@
 Each class has an instance; each test leaves it clean (see trouble.py).
 """
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import time
 import unittest
 
 import hub
-from trouble import CONFIG, Run, Trouble, flow
+from trouble import CONFIG, WAIT, Run, Trouble, flow
 
 
 def worker_pid(instance):
@@ -67,6 +69,33 @@ class WithoutBroker(Trouble):
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("ran", done.stdout)
 
+    def end_with_a_locked_store(self):
+        """A job comes to its end, the broker is killed; how long after it was seen running."""
+        run = Run(self.hub, flow({"run": f"{WAIT}; echo the last one"}))
+        self.wait_step()
+        worker, broker = worker_pid(self.hub), int(self.hub.broker("pid"))
+        os.kill(worker, signal.SIGSTOP)  # its completed hook comes later
+        self.go()
+        hub.wait_until(lambda: not self.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the end of the step")
+        with contextlib.closing(sqlite3.connect(os.path.join(self.hub.dir, "state/runnerhub.db"), isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            os.kill(worker, signal.SIGCONT)
+            phases = ["running"]
+            while phases == ["running"]:
+                seen = time.monotonic()
+                phases = [job["phase"] for job in self.hub.cli("status")["jobs"]]
+            os.kill(broker, signal.SIGKILL)
+            took = time.monotonic() - seen
+        self.hub.broker("start")
+        self.assert_green(run.result(), "the last one")
+        return took
+
+    def test_killed_while_a_job_ends(self):
+        """A container goes once it is stored that its job ends: the next broker knows it from a lost one."""
+        while self.end_with_a_locked_store() > 0.8:  # so long the container waits for the store
+            pass
+        self.assertEqual(self.last_job()["result"], "completed")
+
 
 class Containers(Trouble):
     def test_killed_during_a_step(self):
@@ -79,6 +108,34 @@ class Containers(Trouble):
         self.assertLess(time.monotonic() - began, hub.allowed(5))
         self.assert_failed(done, "runnerhub: ")
         self.assertIn("container", self.last_job()["reason"])
+
+    def test_killed_after_the_last_step(self):
+        """Nothing was lost with it: the job is green, and its record says so, and what happened."""
+        run = Run(self.hub, flow({"run": f"{WAIT}; echo the last one"}))
+        job, worker = self.wait_step(), worker_pid(self.hub)
+        os.kill(worker, signal.SIGSTOP)  # its completed hook comes later
+        self.go()
+        hub.wait_until(lambda: not self.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the end of the step")
+        subprocess.run(["docker", "kill", job["container"]], check=True, stdout=subprocess.DEVNULL)
+        hub.wait_until(lambda: self.hub.cli("status")["jobs"][0]["reason"], 20, "a lost container")
+        os.kill(worker, signal.SIGCONT)
+        self.assert_green(run.result(), "the last one")
+        record = self.last_job()
+        self.assertEqual((record["result"], record["reason"]), ("completed", ""))
+        self.assertIn("job.container_lost", [e["kind"] for e in record["events"]])
+
+    def test_killed_between_steps(self):
+        """The next step is refused, and the record says what the log says."""
+        run = Run(self.hub, flow({"run": WAIT}, {"run": "echo never"}))
+        job, worker = self.wait_step(), worker_pid(self.hub)
+        os.kill(worker, signal.SIGSTOP)
+        self.go()
+        hub.wait_until(lambda: not self.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the end of the step")
+        subprocess.run(["docker", "kill", job["container"]], check=True, stdout=subprocess.DEVNULL)
+        hub.wait_until(lambda: self.hub.cli("status")["jobs"][0]["reason"], 20, "a lost container")
+        os.kill(worker, signal.SIGCONT)
+        self.assert_failed(run.result(), "the step is refused")
+        self.assertEqual(self.last_job()["result"], "failed")
 
     def test_out_of_memory(self):
         done = self.hub.workflow(flow({"run": "python3 -c 'x = bytearray(1 << 30)'"}))

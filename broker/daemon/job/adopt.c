@@ -35,6 +35,7 @@ static void take_record(struct rh_job *job, const struct rh_store_job *record)
 	copy(q->event_name, sizeof(q->event_name), record->event_name);
 	copy(q->repo, sizeof(q->repo), record->workspace);
 	copy(job->reason, sizeof(job->reason), record->reason);
+	job->harmed = job->reason[0] != '\0';
 	job->created_ms = record->created_ms;
 	job->leased_ms = record->leased_ms;
 	job->start_us = record->start_us;
@@ -177,6 +178,7 @@ static void adopt(struct rh_jobs *jobs, const struct rh_store_job *record)
 	job->phase = phase_of(record);
 	job->attached = job->phase == RH_JOB_PHASE_RUNNING;
 	job->unanswered = true;
+	job->blind = true;
 	if (record->state == RH_JOB_ENDING)
 		rh_job_end(job, record->result, record->reason ? record->reason : "");
 	else if (job->phase == RH_JOB_PHASE_WAITING)

@@ -3,8 +3,9 @@
 /*
  * The end of a job: every path leads through rh_job_end().
  *
- * The container is killed, the workspace moved away and deleted in the background, the record
- * closed; then the completed hook, if one waits, is answered, after the administrator's own.
+ * That it ends is stored. The container is killed, the workspace moved away and deleted in the
+ * background, the record closed; then the completed hook, if one waits, is answered, after the
+ * administrator's own.
  */
 
 #include <string.h>
@@ -12,6 +13,9 @@
 #include "broker/daemon/ipc/procfs.h"
 #include "broker/daemon/job/internal.h"
 #include "runnerhub/clock.h"
+
+/* A commit takes a millisecond; a disk that hangs must not keep processes alive. */
+#define STORING_MS 1000
 
 static void answer_completed(struct rh_job *job, int exit_code)
 {
@@ -133,6 +137,34 @@ static void drop_container(struct rh_job *job, const char *reason)
 	rh_container_discard(container, reason, NULL, NULL);
 }
 
+/* Takes the container and the directories away, once. */
+static void take_apart(struct rh_job *job)
+{
+	job->storing = false;
+	rh_job_arm(job, 0, NULL);
+	drop_container(job, "its job has ended");
+	if (job->attached)
+		release(job);
+	else
+		ended(job);
+}
+
+static void on_ending_stored(void *arg, int r)
+{
+	struct rh_job *job = arg;
+
+	job->n_async--;
+	if (job->storing && !job->closing)
+		take_apart(job);
+	else
+		rh_job_maybe_free(job);
+}
+
+static void on_storing_slow(uv_timer_t *timer)
+{
+	take_apart(timer->data);
+}
+
 void rh_job_end(struct rh_job *job, enum rh_store_job_result result, const char *reason)
 {
 	if (job->phase >= RH_JOB_PHASE_ENDING)
@@ -141,9 +173,12 @@ void rh_job_end(struct rh_job *job, enum rh_store_job_result result, const char 
 	if (job->container)
 		rh_container_hear(job->container);
 	job->result = result;
-	/* The first reason is the cause: a lost container explains what came after it. */
+	/* The first reason is the cause: a lost container explains what came after it. If nothing
+	 * did, the job is what its hook says, and the loss is one of its events. */
 	if (!job->reason[0])
 		(void)snprintf(job->reason, sizeof(job->reason), "%s", reason);
+	else if (result == RH_JOB_COMPLETED && !job->harmed)
+		job->reason[0] = '\0';
 	else
 		job->result = RH_JOB_FAILED;
 	if (job->acquiring) {
@@ -153,12 +188,16 @@ void rh_job_end(struct rh_job *job, enum rh_store_job_result result, const char 
 	rh_job_arm(job, 0, NULL);
 	rh_job_lose_steps(job, "the job has ended");
 	rh_job_move(job, RH_JOB_PHASE_ENDING);
-	rh_job_save(job, NULL, NULL);
-	drop_container(job, "its job has ended");
-	if (job->attached)
-		release(job);
-	else
-		ended(job);
+	/* Without its record, a broker that is killed now leaves one that lost its container. */
+	if (job->container && result == RH_JOB_COMPLETED) {
+		job->storing = true;
+		job->n_async++;
+		rh_job_arm(job, STORING_MS, on_storing_slow);
+		rh_job_save(job, on_ending_stored, job);
+	} else {
+		rh_job_save(job, NULL, NULL);
+		take_apart(job);
+	}
 }
 
 void rh_job_on_worker_gone(struct rh_job *job)
@@ -171,6 +210,8 @@ void rh_job_on_worker_gone(struct rh_job *job)
 			rh_peer_close(peer);
 		rh_job_end(job, RH_JOB_ABANDONED, "its Worker went away without a completed hook");
 	}
+	if (job->storing)
+		take_apart(job);
 	if (job->attached)
 		rh_jobs_retire(job->all, job->runner);
 	rh_job_maybe_free(job);
@@ -178,8 +219,11 @@ void rh_job_on_worker_gone(struct rh_job *job)
 
 void rh_job_lose_container(struct rh_job *job, const char *reason)
 {
+	if (job->storing)
+		take_apart(job);
 	if (job->phase != RH_JOB_PHASE_RUNNING)
 		return;
+	job->harmed = job->harmed || job->steps || job->n_unreported > 0 || job->blind;
 	(void)snprintf(job->reason, sizeof(job->reason), "%s", reason);
 	rh_job_lose_steps(job, reason);
 	rh_job_event(job, "job.container_lost", "%s", reason);

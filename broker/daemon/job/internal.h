@@ -69,6 +69,7 @@ struct rh_job {
 	struct rh_container_request *acquiring;
 	struct rh_container *container;
 	bool attached; /* its directories were touched: they must be released */
+	bool storing; /* that it ends is being stored; then its container goes */
 	bool released_twice; /* the first helper died over it */
 	uint32_t n_async; /* callbacks that still hold this job */
 
@@ -76,6 +77,9 @@ struct rh_job {
 
 	uint64_t n_steps;
 	uint32_t n_steps_running;
+	uint32_t n_unreported; /* begun under this broker, and their end not told */
+	bool blind; /* adopted, and no step was begun since: one of before may run */
+	bool harmed; /* a step was lost with the container, or refused without */
 	struct rh_job_step *steps;
 
 	enum rh_store_job_result result;

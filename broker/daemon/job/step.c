@@ -94,6 +94,8 @@ static void step_link(struct rh_job_step *step)
 
 	job->n_steps = step->id;
 	job->n_steps_running++;
+	job->n_unreported++;
+	job->blind = false;
 	step->next = job->steps;
 	if (step->next)
 		step->next->prev = step;
@@ -122,6 +124,7 @@ static struct rh_job *job_of_step(struct rh_jobs *jobs, struct rh_peer *peer, st
 			RH_JOB_STEPS_RUN_MAX);
 		return NULL;
 	}
+	job->harmed |= job->reason[0] != '\0';
 	if (job->reason[0])
 		(void)rh_err_set(err, -EPERM, "the step is refused: %.400s", job->reason);
 	else if (job->phase >= RH_JOB_PHASE_ENDING)
@@ -231,6 +234,7 @@ static struct rh_job_step *begin_step(
 	int r = step ? rh_container_step(job->container, step->id, msg->fds) : -ENOMEM;
 
 	if (r < 0) {
+		job->harmed = true;
 		(void)rh_err_set(err, r, "the job's container does not answer: %s", strerror(-r));
 		return NULL;
 	}
@@ -267,6 +271,8 @@ void rh_jobs_on_step_ended(
 	if (!job)
 		return;
 
+	if (job->n_unreported > 0)
+		job->n_unreported--;
 	save_report(job, report);
 	if (report->flags & RH_WIRE_STEP_OOM)
 		rh_job_event(job, "step.oom", "step %llu was killed: out of memory",

@@ -139,8 +139,9 @@ void rh_store_close(struct rh_store *store, void (*cb)(void *arg), void *arg);
 
 /*
  * Upserts by key (job id; job and step; instance). Empty text, a null id and a zero leave what is
- * stored, except for the states, the result, cold and changed_ms: a step's end need not repeat its
- * beginning. Return: 0; -ENOBUFS if the queue is full, -ESHUTDOWN after rh_store_close(), -ENOMEM.
+ * stored, except for the states, a job's result, reason and cold, and changed_ms: a step's end need
+ * not repeat its beginning. Return: 0; -ENOBUFS if the queue is full, -ESHUTDOWN after
+ * rh_store_close(), -ENOMEM.
  *
  * In @cb: 0 once it is committed; -EINVAL if the row itself is wrong; else the row stays queued
  * (-ENOSPC, -EBUSY, -EIO, -EROFS, …) or was given up at the end (-ECANCELED).

@@ -36,7 +36,7 @@ static const struct rh_column job_columns[] = {
 	JOB(event_name, TEXT, .keep = true),
 	JOB(container, TEXT, .keep = true),
 	JOB(workspace, TEXT, .keep = true),
-	JOB(reason, TEXT, .keep = true),
+	JOB(reason, TEXT),
 	JOB(worker_pid, INT64, .keep = true),
 	JOB(worker_start, INT64, .keep = true),
 	JOB(created_ms, INT64, .keep = true),
