@@ -62,15 +62,21 @@ class Verify(Trouble):
                     "workspace demo of runner r1 is leased"])
         self.assertFalse(os.path.exists(left))
 
-    def test_processes(self):
-        """A hook that is no Worker's child."""
-        with contextlib.ExitStack() as stack:
+    def stopped_hook(self, stack):
+        """A hook that no Worker started, stopped before it is refused and ends."""
+        while True:
             hook = subprocess.Popen([os.path.join(self.hub.env["RUNNERHUB_LIBEXEC"], "job-started")],
                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             stack.callback(hook.wait)
             stack.callback(hook.kill)
-            # Stopped before it can be refused.
-            os.kill(hook.pid, signal.SIGSTOP)
+            hook.send_signal(signal.SIGSTOP)
+            if os.waitid(os.P_PID, hook.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED:
+                return hook
+
+    def test_processes(self):
+        """A hook that is no Worker's child."""
+        with contextlib.ExitStack() as stack:
+            hook = self.stopped_hook(stack)
             self.named([f"hook process {hook.pid} is no child of a runner's Worker"], fix=False)
             fix = self.verify("--fix").stdout.splitlines()[-1]
             self.assertEqual(fix, f"kill -KILL {hook.pid}")
