@@ -5,6 +5,7 @@ The world is a network namespace of the test's own, with a web server; the resol
 """
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -115,9 +116,9 @@ class Network(unittest.TestCase):
             self.assertIn("the answer", one.stdout)
             self.assertIn("host: no 42", one.stdout)
         for job in self.hub.cli("jobs", "--limit", "2"):
-            said = self.hub.run("runnerhub", "jobs", "show", job["id"]).stdout
-            self.assertRegex(said, rf"network\.seen +tcp {WORLD}:8080")
-            self.assertRegex(said, rf"network\.refused +tcp {HOST}:8081")
+            for what in (rf"network\.seen +tcp {WORLD}:8080", rf"network\.refused +tcp {HOST}:8081"):
+                # Told beside what the job does, so perhaps after its end.
+                hub.wait_until(lambda: re.search(what, self.hub.run("runnerhub", "jobs", "show", job["id"]).stdout), what=what)
 
     def test_rules_outlive_flush_and_broker(self):
         go = os.path.join(self.hub.runner(1), "_work", "_temp", "go")

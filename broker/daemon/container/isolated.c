@@ -164,8 +164,8 @@ void rh_containers_on_flow(
 {
 	struct rh_container *container = rh_containers_find(all, instance);
 
-	if (container && container->state == RH_CONTAINER_LEASED && container->owner &&
-		all->options.on_flow)
+	/* The last of it may be told when its job has ended already. */
+	if (container && !rh_id_is_null(&container->job) && all->options.on_flow && !all->closing)
 		all->options.on_flow(all->options.arg, container, kind, text);
 }
 

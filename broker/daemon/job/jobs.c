@@ -251,6 +251,10 @@ void rh_jobs_close(struct rh_jobs *jobs, void (*cb)(void *arg), void *arg)
 			rh_container_request_cancel(job->acquiring);
 			job->acquiring = NULL;
 		}
+		/* It goes on without us, until the next broker. */
+		if (job->container)
+			rh_container_set_owner(job->container, NULL);
+		job->container = NULL;
 		job_close(job);
 	}
 	uv_close((uv_handle_t *)&jobs->watch_timer, on_watch_closed);

@@ -68,9 +68,21 @@ void rh_job_save(struct rh_job *job, rh_store_done_fn cb, void *arg)
 	}
 }
 
+/* The log has it, too, if it cannot be stored. */
+static void emit(struct rh_jobs *all, const struct rh_store_event *event, const char *runner)
+{
+	char id[RH_ID_TEXT_SIZE];
+
+	rh_id_format(&event->job, id);
+	(void)rh_store_add_event(all->options.store, event);
+	rh_log_info(all->options.log, event->kind, RH_STR("job", id), RH_STR("runner", runner),
+		RH_STR("message", event->message));
+	if (all->options.on_event)
+		all->options.on_event(all->options.arg, event);
+}
+
 void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...)
 {
-	struct rh_jobs *all = job->all;
 	char text[512];
 	va_list ap;
 
@@ -87,17 +99,19 @@ void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...)
 
 	if (job->container)
 		event.container = *rh_container_instance(job->container);
-	(void)rh_store_add_event(all->options.store, &event); /* the log has it anyway */
-	rh_log_info(all->options.log, kind, RH_STR("job", job->id_text),
-		RH_STR("runner", job->runner->name), RH_STR("message", text));
-	if (all->options.on_event)
-		all->options.on_event(all->options.arg, &event);
+	emit(job->all, &event, job->runner->name);
 }
 
 void rh_jobs_on_flow(void *arg, struct rh_container *container, const char *kind, const char *text)
 {
 	struct rh_job *job = rh_container_owner(container);
+	const struct rh_store_event event = {
+		.time_ms = rh_wall_ms(),
+		.kind = kind,
+		.job = *rh_container_job(container),
+		.container = *rh_container_instance(container),
+		.message = text,
+	};
 
-	if (job)
-		rh_job_event(job, kind, "%s", text);
+	emit(arg, &event, job ? job->runner->name : "");
 }
