@@ -221,23 +221,23 @@ def silent_and_deaf():
 
 
 def big_output(size, pause_every):
-    """A step through the hook program itself, whose output is read slowly: [bytes, exit code, RSS of the broker]."""
+    """A step through the hook program itself, whose output is read slowly: bytes, exit code, and the broker's RSS now and
+    then. The lease is still at work in the broker when it begins."""
     child(hook, JOB_STARTED)
     broker = child(broker_pid)
-    began = rss(broker)
     process = subprocess.Popen(["/bin/bash", "-c", f"head -c {size} /dev/zero"], executable=f"{LIBEXEC}/exec",
                                cwd=job_environment(ROOT)["GITHUB_WORKSPACE"], stdout=subprocess.PIPE,
                                stdin=subprocess.DEVNULL)
-    n, most, next_pause = 0, began, pause_every
+    n, seen, next_pause = 0, [], pause_every
     while data := os.read(process.stdout.fileno(), 1 << 20):
         n += len(data)
         if n >= next_pause:
             next_pause += pause_every
             time.sleep(0.1)
-            most = max(most, rss(broker))
+            seen.append(rss(broker))
     code = process.wait()
     child(hook, JOB_COMPLETED)
-    return {"bytes": n, "code": code, "began": began, "most": most}
+    return {"bytes": n, "code": code, "rss": seen}
 
 
 def broker_pid():
