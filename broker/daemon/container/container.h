@@ -64,8 +64,8 @@ struct rh_containers_options {
 		const struct rh_wire_step_report *report);
 	/* It died or its agent misbehaved: @reason is for people. It is being removed. */
 	void (*on_lost)(void *arg, struct rh_container *container, const char *reason);
-	/* What its job tried on the network, as rh_network's on_flow says it; until it is removed, so
-	 * perhaps when its owner has left it. May be NULL. */
+	/* What its job tried on the network, as rh_network's on_flow says it; until it is removed,
+	 * so perhaps when its owner has left it. May be NULL. */
 	void (*on_flow)(
 		void *arg, struct rh_container *container, const char *kind, const char *text);
 	void *arg;
