@@ -96,6 +96,14 @@ class Soak:
         self.hub.broker("kill")
         self.hub.broker("start")
 
+    def is_ours(self, agent):
+        """Is it the first process of a container of this instance? The engine is slower than these containers live."""
+        with contextlib.suppress(OSError), open(f"/proc/{agent}/mountinfo", encoding="utf-8") as mounts, \
+                open(f"/proc/{agent}/status", encoding="utf-8") as status:
+            return f"/{os.path.basename(self.hub.dir)}/state/containers/" in mounts.read() and \
+                re.search(r"^NSpid:.*\t1$", status.read(), re.M)
+        return False
+
     def victims(self, what):
         found = processes()
         if what == "worker":
@@ -104,9 +112,7 @@ class Soak:
             path = os.path.join(self.hub.env["RUNNERHUB_LIBEXEC"], "runnerhub-hook")
             return [p for p, (exe, _, _) in found.items() if exe == path]
         if what == "agent":
-            label = f"label=runnerhub.hub={self.hub.dir}/state"
-            ids = docker("ps", "-q", "--filter", label)
-            return [int(docker("inspect", "--format", "{{.State.Pid}}", self.random.choice(ids))[0])] if ids else []
+            return [pid for pid, (exe, _, _) in found.items() if exe == "/.runnerhub/agent" and self.is_ours(pid)]
         return [pid for pid in below(found, int(self.hub.broker("pid"))) if command(pid) == what]
 
     def kill_one(self):
@@ -114,7 +120,11 @@ class Soak:
         if what == "broker":
             self.kill_broker()
         else:
-            victims = [pid for pid in self.victims(what) if pid > 1]
+            # Some live for moments.
+            victims, until = [], min(self.until, time.monotonic() + 5)
+            while not victims and time.monotonic() < until:
+                time.sleep(0.05)
+                victims = [pid for pid in self.victims(what) if pid > 1]
             if not victims:
                 return
             with contextlib.suppress(ProcessLookupError):
