@@ -45,7 +45,7 @@ void docker_start(struct docker_fixture *f, const struct fake_route *routes)
 	struct rh_engine_options options = {
 		.socket = f->path,
 		.label_filter = "runnerhub.managed=true\nrunnerhub.hub=/a, b",
-		.timeout_ms = docker_timeout_ms(),
+		.timeout_ms = f->timeout_ms ? f->timeout_ms : docker_timeout_ms(),
 		.on_event = on_event,
 		.arg = f,
 	};

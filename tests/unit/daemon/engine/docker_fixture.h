@@ -39,6 +39,7 @@ struct docker_fixture {
 	struct rh_log *log;
 	struct rh_engine *engine;
 	struct fake_docker *fake;
+	unsigned timeout_ms; /* of a request; 0: docker_timeout_ms() */
 	bool closed;
 	unsigned n_up, n_down, n_events;
 	struct rh_engine_event last;

@@ -109,6 +109,7 @@ START_TEST(test_errors)
 {
 #define ERROR_BODY "Content-Length: ?\r\n\r\n{\"message\":\"No such image: some/im\"}\n"
 	const struct fake_route routes[] = {VERSION, STREAM,
+		{"GET /_ping", OK "Content-Length: ?\r\n\r\nOK", FAKE_KEEP, 0},
 		{"POST /v1.44/containers/create", ERR("404 Not Found") ERROR_BODY, FAKE_KEEP, 0},
 		{"DELETE /v1.44/containers/gone", ERR("404 Not Found") ERROR_BODY, FAKE_KEEP, 0},
 		{"DELETE /v1.44/containers/busy", ERR("409 Conflict") ERROR_BODY, FAKE_KEEP, 0},

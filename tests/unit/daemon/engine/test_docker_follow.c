@@ -84,7 +84,8 @@ START_TEST(test_it_says_why_it_is_not_up)
 			"HTTP/1.1 500 Oh\r\nContent-Length: ?\r\n\r\n{\"message\":\"a bad day\" }",
 			FAKE_KEEP, 1},
 		{"GET /version", "", FAKE_HANG, 1}, {0}};
-	struct docker_fixture f = {0};
+	/* The second question is still open when the first one's answer is looked at. */
+	struct docker_fixture f = {.timeout_ms = LIMIT_MS};
 
 	docker_start(&f, routes);
 	ck_assert_ptr_nonnull(strstr(rh_engine_problem(f.engine), "does not answer yet"));
