@@ -121,7 +121,7 @@ class Soak:
             self.kill_broker()
         else:
             # Some live for moments.
-            victims, until = [], min(self.until, time.monotonic() + 5)
+            victims, until = [], min(self.until, time.monotonic() + 1.5)
             while not victims and time.monotonic() < until:
                 time.sleep(0.05)
                 victims = [pid for pid in self.victims(what) if pid > 1]
