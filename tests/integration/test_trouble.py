@@ -24,6 +24,15 @@ def worker_pid(instance):
     return instance.cli("status")["jobs"][0]["workerPid"]
 
 
+def stop_after_its_step(test):
+    """The only running job, whose Worker is stopped before it sees that its step, which waited, has ended."""
+    job = test.wait_step()
+    os.kill(job["workerPid"], signal.SIGSTOP)
+    test.go()
+    hub.wait_until(lambda: not test.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the end of the step")
+    return job
+
+
 class WithoutBroker(Trouble):
     CONFIG = CONFIG.replace("job_start: 20s", "job_start: 8s")
 
@@ -72,11 +81,7 @@ class WithoutBroker(Trouble):
     def end_with_a_locked_store(self):
         """A job comes to its end, the broker is killed; how long after it was seen running."""
         run = Run(self.hub, flow({"run": f"{WAIT}; echo the last one"}))
-        self.wait_step()
-        worker, broker = worker_pid(self.hub), int(self.hub.broker("pid"))
-        os.kill(worker, signal.SIGSTOP)  # its completed hook comes later
-        self.go()
-        hub.wait_until(lambda: not self.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the end of the step")
+        worker, broker = stop_after_its_step(self)["workerPid"], int(self.hub.broker("pid"))
         with contextlib.closing(sqlite3.connect(os.path.join(self.hub.dir, "state/runnerhub.db"), isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             os.kill(worker, signal.SIGCONT)
@@ -109,16 +114,16 @@ class Containers(Trouble):
         self.assert_failed(done, "runnerhub: ")
         self.assertIn("container", self.last_job()["reason"])
 
+    def lose_container_after_a_step(self):
+        job = stop_after_its_step(self)
+        subprocess.run(["docker", "kill", job["container"]], check=True, stdout=subprocess.DEVNULL)
+        hub.wait_until(lambda: self.hub.cli("status")["jobs"][0]["reason"], 20, "a lost container")
+        os.kill(job["workerPid"], signal.SIGCONT)
+
     def test_killed_after_the_last_step(self):
         """Nothing was lost with it: the job is green, and its record says so, and what happened."""
         run = Run(self.hub, flow({"run": f"{WAIT}; echo the last one"}))
-        job, worker = self.wait_step(), worker_pid(self.hub)
-        os.kill(worker, signal.SIGSTOP)  # its completed hook comes later
-        self.go()
-        hub.wait_until(lambda: not self.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the end of the step")
-        subprocess.run(["docker", "kill", job["container"]], check=True, stdout=subprocess.DEVNULL)
-        hub.wait_until(lambda: self.hub.cli("status")["jobs"][0]["reason"], 20, "a lost container")
-        os.kill(worker, signal.SIGCONT)
+        self.lose_container_after_a_step()
         self.assert_green(run.result(), "the last one")
         record = self.last_job()
         self.assertEqual((record["result"], record["reason"]), ("completed", ""))
@@ -127,13 +132,7 @@ class Containers(Trouble):
     def test_killed_between_steps(self):
         """The next step is refused, and the record says what the log says."""
         run = Run(self.hub, flow({"run": WAIT}, {"run": "echo never"}))
-        job, worker = self.wait_step(), worker_pid(self.hub)
-        os.kill(worker, signal.SIGSTOP)
-        self.go()
-        hub.wait_until(lambda: not self.hub.cli("status")["jobs"][0]["stepsRunning"], 20, "the end of the step")
-        subprocess.run(["docker", "kill", job["container"]], check=True, stdout=subprocess.DEVNULL)
-        hub.wait_until(lambda: self.hub.cli("status")["jobs"][0]["reason"], 20, "a lost container")
-        os.kill(worker, signal.SIGCONT)
+        self.lose_container_after_a_step()
         self.assert_failed(run.result(), "the step is refused")
         self.assertEqual(self.last_job()["result"], "failed")
 
