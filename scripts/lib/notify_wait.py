@@ -15,12 +15,13 @@ def is_gone(pidfile):
     try:
         with open(pidfile, encoding="ascii") as f:
             pid = int(f.read())
+    except (FileNotFoundError, ValueError):
+        return False  # not started yet
+    try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
             return f.read().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return os.path.exists(pidfile)
-    except ValueError:
-        return False
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def main():

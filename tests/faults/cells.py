@@ -186,7 +186,10 @@ def swapped(column, table="jobs", key="state!='ended'"):
     def swap(rig, job):
         # Its own container: what it leaves before the broker's end is there after it, and nothing else.
         scripts = ["hostname > /var/tmp/mine", TALK, "cmp /var/tmp/mine <(hostname); ls /var/tmp", LAST]
-        jobs = [Job(rig, *scripts), Job(rig, *scripts, runner=2)]
+        jobs = [Job(rig, *scripts)]
+        rig.in_step(2)
+        rig.warm()
+        jobs.append(Job(rig, *scripts, runner=2))
         rig.wait(lambda: [j["stepsRunning"] and j["steps"] >= 2 for j in rig.status()["jobs"]] == [1, 1], "both", 40)
         rig.broker("kill")
         with contextlib.closing(sqlite3.connect(store(rig))) as db:

@@ -107,7 +107,7 @@ static void on_fresh_inspected(void *arg, int r, const struct rh_engine_containe
 	struct rh_container *container = arg;
 	const char *why = NULL;
 
-	if (r < 0 || n == 0)
+	if (r < 0 || n == 0 || strcmp(list->instance, container->instance_text) != 0)
 		why = "the container engine does not know it";
 	else if (strcmp(list->state, "running") != 0)
 		why = "it does not run";
@@ -242,10 +242,9 @@ static void adopt_record(struct rh_containers *all, const struct rh_store_contai
 		rh_container_new(all, pool, &record->instance, &container) < 0)
 		return;
 	container->asked = true;
+	container->recorded = true;
 	container->job = record->job;
 	container->created_ms = record->created_ms;
-	if (record->engine_id && strlen(record->engine_id) == RH_ENGINE_ID_SIZE - 1)
-		memcpy(container->engine_id, record->engine_id, sizeof(container->engine_id));
 	rh_container_set_state(container, state);
 	if (state == RH_CONTAINER_STOPPING || state == RH_CONTAINER_FAILED)
 		rh_container_end(container, record->reason ? record->reason : "", false);

@@ -130,6 +130,7 @@ struct rh_container {
 	bool create_in_flight;
 	bool create_refused;
 	bool asked; /* the engine may have it */
+	bool recorded; /* from the store, whose word for its engine's id is not taken */
 	uint64_t created_at_list; /* lists asked for when the engine told of it: later ones show it
 				   */
 	uint64_t seen_in_list;
@@ -200,6 +201,7 @@ struct rh_containers {
 	struct rh_containers_adoption adoption;
 	uint64_t n_lists; /* asked for */
 	bool list_in_flight;
+	bool listed; /* once: what is recorded has the engine's id, or the engine has it not */
 	int64_t next_list_ms;
 	bool network_ok; /* the isolated network is there and is isolated */
 	char network_id[RH_ENGINE_ID_SIZE]; /* the engine's, "": not known */

@@ -150,6 +150,13 @@ static void inspect(struct rh_container *container)
 
 	rh_container_set_timer(container, 0, NULL);
 	container->n_inspections++;
+	if (container->recorded && !container->all->listed &&
+		container->n_inspections < INSPECTIONS_MAX &&
+		rh_engine_is_up(container->all->options.engine)) {
+		/* Its list, which is under way, says which of its containers this is. */
+		rh_container_set_timer(container, INSPECT_WAIT_MS, on_inspect_again);
+		return;
+	}
 	r = rh_engine_inspect(
 		container->all->options.engine, id, on_inspected, rh_container_ref(container));
 	if (r < 0) {

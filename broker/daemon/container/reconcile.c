@@ -14,6 +14,7 @@
 #include "runnerhub/clock.h"
 
 #define LIST_EVERY_MS 60000
+#define LIST_AGAIN_MS 2000 /* the first, which removals wait for */
 
 static void compare_listed(struct rh_containers *all, const struct rh_engine_container *listed)
 {
@@ -24,10 +25,12 @@ static void compare_listed(struct rh_containers *all, const struct rh_engine_con
 		return;
 	}
 	container->seen_in_list = all->n_lists;
-	if (container->engine_id[0] == '\0')
+	if (container->engine_id[0] == '\0') {
 		memcpy(container->engine_id, listed->id, sizeof(container->engine_id));
-	if (container->adopting)
-		(void)snprintf(container->name, sizeof(container->name), "%s", listed->name);
+		if (container->recorded)
+			(void)snprintf(
+				container->name, sizeof(container->name), "%s", listed->name);
+	}
 	if (container->removal != RH_REMOVAL_NONE || container->adopting)
 		return;
 	if (strcmp(listed->state, "exited") == 0 || strcmp(listed->state, "dead") == 0) {
@@ -42,7 +45,7 @@ static void compare_listed(struct rh_containers *all, const struct rh_engine_con
 static bool is_missing(const struct rh_container *container)
 {
 	return container->removal == RH_REMOVAL_NONE && !container->dying && !container->adopting &&
-		container->engine_id[0] != '\0' &&
+		(container->engine_id[0] != '\0' || container->recorded) &&
 		container->created_at_list < container->all->n_lists &&
 		container->seen_in_list < container->all->n_lists;
 }
@@ -73,12 +76,17 @@ static void on_listed(void *arg, int r, const struct rh_engine_container *list, 
 	struct rh_containers *all = arg;
 
 	all->list_in_flight = false;
-	if (r < 0 && r != -ECANCELED)
+	if (r < 0 && r != -ECANCELED) {
 		rh_log_warning(all->log, "containers not listed, trying again later",
 			RH_STR("reason", err->text));
+		if (!all->listed)
+			all->next_list_ms = rh_now_ms() + LIST_AGAIN_MS;
+	}
 	if (r == 0 && !all->closing) {
 		for (size_t i = 0; i < n; i++)
 			compare_listed(all, &list[i]);
+		all->listed = true;
+		rh_containers_retry_removals(all);
 		find_missing(all);
 		rh_containers_adopt_settled(all, 0);
 		rh_containers_fill(all);

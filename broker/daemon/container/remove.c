@@ -163,6 +163,8 @@ static void go_on(struct rh_container *container)
 		remove_tree(container);
 		return;
 	}
+	if (container->recorded && !all->listed)
+		return; /* the engine's list goes on, and says which of its containers this is */
 	if (all->n_removing >= REMOVALS_AT_ONCE) {
 		rh_list_remove(&container->removal_node);
 		rh_list_append(&all->removals, &container->removal_node);

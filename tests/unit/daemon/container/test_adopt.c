@@ -108,6 +108,31 @@ START_TEST(test_leased_whose_job_is_over)
 }
 END_TEST
 
+/* Which of the engine's containers is meant says the engine, by its label: the store's word for it,
+ * were it taken, would remove another one. */
+START_TEST(test_stored_engine_ids_are_not_believed)
+{
+	char id[RH_ENGINE_ID_SIZE] = "";
+	struct fake_container *leased = NULL;
+
+	f.profile.warm = 1;
+	fixture_up();
+	fixture_lease_one();
+	leased = fixture_fake();
+	UNTIL(fixture_view().n_warm == 1);
+	ck_assert_uint_eq(fakes.n_records, 2);
+	(void)strcpy(id, fakes.records[0].engine_id);
+	(void)strcpy(fakes.records[0].engine_id, fakes.records[1].engine_id);
+	(void)strcpy(fakes.records[1].engine_id, id);
+	restart_and_settle(true); /* the leased one's job is over */
+	UNTIL(fakes_n_containers() == 1);
+	ck_assert(!leased->exists);
+	ck_assert_uint_eq(fixture_view().n_warm, 1);
+	ck_assert_uint_eq(fakes.n_removes, 1);
+	ck_assert_uint_eq(fakes.n_creates, 2);
+}
+END_TEST
+
 START_TEST(test_warm_ones_go_to_the_pool)
 {
 	int64_t from = 0;
@@ -260,11 +285,12 @@ END_TEST
 static void tests_of_adoption(Suite *suite)
 {
 	const TTest *const tests[] = {test_leased_is_kept, test_leased_without_a_store,
-		test_leased_whose_job_is_over, test_warm_ones_go_to_the_pool,
-		test_warm_ones_wait_for_the_engine, test_warm_ones_without_a_store,
-		test_restarted_is_not_taken, test_changed_profile_is_not_taken,
-		test_dead_ones_are_removed, test_promise_to_remove_is_kept,
-		test_engine_down_at_start, test_unknown_ones_are_removed};
+		test_leased_whose_job_is_over, test_stored_engine_ids_are_not_believed,
+		test_warm_ones_go_to_the_pool, test_warm_ones_wait_for_the_engine,
+		test_warm_ones_without_a_store, test_restarted_is_not_taken,
+		test_changed_profile_is_not_taken, test_dead_ones_are_removed,
+		test_promise_to_remove_is_kept, test_engine_down_at_start,
+		test_unknown_ones_are_removed};
 	TCase *tcase = tcase_create("adoption");
 
 	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);
