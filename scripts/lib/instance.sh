@@ -116,11 +116,10 @@ instance_work_owner() {
 
 # instance_claim KEEP: notes the .env of the runner last looked at, which is then this instance's
 instance_claim() {
-    local keep=$1 other
-    for other in "$INSTANCES"/*/env.*/root; do
-        [ ! -f "$other" ] || [ "$(<"$other")" != "$runner_root" ] ||
-            die "$runner_root is wired to another with-runnerhub; wait for it to end, or use a copy of the directory"
-    done
+    local keep=$1
+    if grep -qxF -- "$runner_root" "$INSTANCES"/*/env.*/root 2>/dev/null; then
+        die "$runner_root is wired to another with-runnerhub; wait for it to end, or use a copy of the directory"
+    fi
     mkdir -m 700 "$keep.new"
     if [ -e "$runner_root/.env" ]; then
         env_read "$runner_root" >"$keep.new/env"

@@ -66,7 +66,7 @@ check_root_owned() {
 # runner_json_text FILE KEY: a text of .runner (one object, a key a line)
 runner_json_text() {
     local value
-    value=$(sed -nE 's/^.*"'"$2"'"[[:space:]]*:[[:space:]]*"(([^"\\]|\\.)*)".*$/\1/Ip' "$1" | head -n 1)
+    value=$(sed -nE '/^.*"'"$2"'"[[:space:]]*:[[:space:]]*"(([^"\\]|\\.)*)".*$/I { s//\1/p; q }' "$1")
     # Escapes of JSON that a path or name may hold.
     value=${value//\\\//\/}
     case $value in
@@ -99,7 +99,9 @@ runner_look() {
 
 # registration_name TEXT: as a name that the broker takes
 registration_name() {
-    tr -c '[:alnum:]._\n-' '_' <<<"$1" | sed 's/^[.-]/_/' | cut -c 1-100
+    local LC_ALL=C name=${1//[!A-Za-z0-9._-]/_}
+    name=${name/#[.-]/_}
+    echo "${name:0:100}"
 }
 
 # The user that the runner runs as: as told, else the directory's owner; if root unpacked it, the
@@ -150,16 +152,12 @@ runner_yaml() {
 
 # registration_get FILE KEY: undoes yaml_quote
 registration_get() {
-    sed -n "s/^$2: '\(.*\)'\$/\1/p" "$1" | sed "s/''/'/g"
+    sed -n "/^$2: '\(.*\)'\$/ { s//\1/; s/''/'/g; p }" "$1"
 }
 
 # registration_of RUNNERS_DIR ROOT: the file that registers ROOT, or nothing
 registration_of() {
-    local f
-    for f in "$1"/*.yaml; do
-        [ -f "$f" ] && [ "$(registration_get "$f" root)" = "$2" ] && echo "$f" && return
-    done
-    return 0
+    grep -lxF -- "root: $(yaml_quote "$2")" "$1"/*.yaml 2>/dev/null | head -n 1 || : # none there
 }
 
 # registration_new RUNNERS_DIR: a free file name for the runner last looked at
@@ -172,10 +170,10 @@ registration_new() {
     echo "$1/$name.yaml"
 }
 
-# own_hook KEY REGISTRATION_KEY REGISTRATION: the administrator's hook: from .env, else as registered
+# own_hook KEY REGISTRATION_KEY REGISTRATION: the administrator's hook: as the .env on stdin says, else the registration
 own_hook() {
     local hook
-    hook=$(env_read "$runner_root" | env_foreign_hook "$1")
+    hook=$(env_foreign_hook "$1")
     if [ -z "$hook" ] && [ -f "$3" ]; then
         hook=$(registration_get "$3" "$2")
     fi
@@ -185,15 +183,18 @@ own_hook() {
 # runner_wire LIBEXEC RUNNERS_DIR [PROFILE]: registers the runner last looked at and writes its .env.
 # Sets runner_registration, runner_started_hook, runner_completed_hook.
 runner_wire() {
-    local libexec=$1 runners=$2 profile=${3:-} text
-    text=$(env_read "$runner_root" | env_wired "$libexec")
+    local libexec=$1 runners=$2 profile=${3:-} before text
+    before=$(env_read "$runner_root" | tr -d '\0')
+    text=$(printf '%s' "$before" | env_wired "$libexec")
     runner_registration=$(registration_of "$runners" "$runner_root")
     [ -n "$runner_registration" ] || runner_registration=$(registration_new "$runners")
     [ -n "$profile" ] || [ ! -f "$runner_registration" ] ||
         profile=$(registration_get "$runner_registration" profile)
-    runner_started_hook=$(own_hook ACTIONS_RUNNER_HOOK_JOB_STARTED started_hook "$runner_registration")
+    runner_started_hook=$(
+        own_hook ACTIONS_RUNNER_HOOK_JOB_STARTED started_hook "$runner_registration" <<<"$before"
+    )
     runner_completed_hook=$(
-        own_hook ACTIONS_RUNNER_HOOK_JOB_COMPLETED completed_hook "$runner_registration"
+        own_hook ACTIONS_RUNNER_HOOK_JOB_COMPLETED completed_hook "$runner_registration" <<<"$before"
     )
     [ -d "$runner_work" ] || install -d -o "$runner_uid" -g "$runner_gid" -m 755 "$runner_work"
     runner_yaml "$profile" "$runner_started_hook" "$runner_completed_hook" >"$runner_registration.new"
