@@ -215,7 +215,7 @@ stage_faults() {
     setup_all
     build release
     "$RH_TOP/tests/faults/run" --build "$RH_BUILD/release" --json "$json" --jobs 5 || rc=1
-    "$RH_TOP/scripts/soak" --build "$RH_BUILD/release" --seconds 10 || rc=1
+    "$RH_TOP/scripts/soak" --build "$RH_BUILD/release" --seconds 20 --runners 24 || rc=1
     # shellcheck disable=SC2046 # two numbers
     counted $(python3 "$RH_TOP/scripts/lib/count_tests.py" "$json")
     return "$rc"

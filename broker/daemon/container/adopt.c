@@ -6,7 +6,8 @@
  * What the store knows is asked at once, each by its agent's socket, while the engine still makes
  * its list; what only the list knows follows. The agent's word decides: leased by a job that lives
  * → kept; fresh, and known to be warm, and never stopped → to the pool; anything else is
- * removed. An agent that is there listens, so one that does not answer at once is gone.
+ * removed. An agent that has ended refuses at once; one that is there and says nothing is given as
+ * long as the engine is, since a loaded host may be slow and its job is to go on.
  */
 
 #include <errno.h>
@@ -17,8 +18,8 @@
 #include "runnerhub/cleanup.h"
 #include "runnerhub/clock.h"
 
-#define PATIENCE_MS    2000
 #define ENGINE_WAIT_MS 5000
+#define AGENT_WAIT_MS  ENGINE_WAIT_MS
 
 static void check_settled(struct rh_containers *all)
 {
@@ -190,7 +191,7 @@ static void ask_agent(struct rh_container *container)
 	container->adopting = true;
 	container->all->adoption.n_unsettled++;
 	container->link.once = true;
-	if (rh_link_start(&container->link, PATIENCE_MS, false) < 0)
+	if (rh_link_start(&container->link, AGENT_WAIT_MS, false) < 0)
 		rh_container_end(container, "its agent cannot be asked", false);
 }
 
