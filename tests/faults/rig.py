@@ -19,13 +19,11 @@ from trouble import below, command, docker, flow, processes  # noqa: E402
 CONFIG = """
 timeouts:
   broker_wait: 6s
-  job_start: 20s
   announce_keep: 2s
   agent: 6s
   drain: 5s
 docker:
   socket: {}
-  request_timeout: 10s
 default_profile: debian
 profiles:
   debian:
@@ -52,10 +50,10 @@ class Job(threading.Thread):
         self.start()
 
     def run(self):
-        self.done = self.rig.workflow(self.text, "--runner", self.rig.runner(self.runner), timeout=100)
+        self.done = self.rig.workflow(self.text, "--runner", self.rig.runner(self.runner), timeout=150)
 
     def result(self):
-        self.join(110)
+        self.join(160)
         if self.done is None:
             raise Wrong("the job does not end")
         return self.done

@@ -17,7 +17,6 @@ from trouble import WAIT, Run, Trouble, below, command, flow, processes
 CONFIG = """
 timeouts:
   broker_wait: 5s
-  job_start: 20s
   announce_keep: 2s
   drain: 5s
 default_profile: debian

@@ -34,7 +34,7 @@ def stop_after_its_step(test):
 
 
 class WithoutBroker(Trouble):
-    CONFIG = CONFIG.replace("job_start: 20s", "job_start: 8s")
+    CONFIG = CONFIG.replace("  drain:", "  job_start: 20s\n  drain:")
 
     def test_absent(self):
         self.hub.broker("kill")

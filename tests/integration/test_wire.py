@@ -12,7 +12,6 @@ from trouble import Trouble
 CONFIG = """
 timeouts:
   broker_wait: 5s
-  job_start: 20s
   drain: 5s
 default_profile: debian
 profiles:

@@ -16,10 +16,7 @@ import hub
 CONFIG = """
 timeouts:
   broker_wait: 6s
-  job_start: 20s
   drain: 5s
-docker:
-  request_timeout: 10s
 default_profile: debian
 profiles:
   debian:
