@@ -14,7 +14,7 @@
 #include "runnerhub/clock.h"
 
 #define LIST_EVERY_MS 60000
-#define LIST_AGAIN_MS 2000 /* the first, which removals wait for */
+#define LIST_AGAIN_MS 500 /* the first, which removals wait for */
 
 static void compare_listed(struct rh_containers *all, const struct rh_engine_container *listed)
 {

@@ -268,6 +268,8 @@ int rh_engine_list(struct rh_engine *engine, rh_engine_list_fn cb, void *arg)
 
 	fakes.n_lists++;
 	call->list = cb;
+	if (call->r == 0)
+		call->r = fakes.list_r;
 	for (size_t i = 0; call->r == 0 && i < FAKE_CONTAINERS_MAX; i++) {
 		if (fakes.containers[i].exists)
 			describe(&fakes.containers[i], &call->found[call->n++]);

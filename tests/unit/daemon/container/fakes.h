@@ -64,6 +64,7 @@ struct fakes {
 	const char *create_why;
 	int start_r;
 	int remove_r;
+	int list_r;
 	unsigned n_trees_lost; /* so many deletions of a directory end with their helper */
 	int network_r;
 	unsigned n_networks_lost; /* as often, a start finds it gone until it is looked for */
