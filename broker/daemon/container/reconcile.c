@@ -21,7 +21,8 @@ static void compare_listed(struct rh_containers *all, const struct rh_engine_con
 	struct rh_container *container = rh_containers_find(all, listed->instance);
 
 	if (!container) {
-		rh_containers_adopt_listed(all, listed);
+		if (!all->closing)
+			rh_containers_adopt_listed(all, listed);
 		return;
 	}
 	container->seen_in_list = all->n_lists;
@@ -31,7 +32,7 @@ static void compare_listed(struct rh_containers *all, const struct rh_engine_con
 			(void)snprintf(
 				container->name, sizeof(container->name), "%s", listed->name);
 	}
-	if (container->removal != RH_REMOVAL_NONE || container->adopting)
+	if (container->removal != RH_REMOVAL_NONE || container->adopting || all->closing)
 		return;
 	if (strcmp(listed->state, "exited") == 0 || strcmp(listed->state, "dead") == 0) {
 		container->died = true;
@@ -82,11 +83,13 @@ static void on_listed(void *arg, int r, const struct rh_engine_container *list, 
 		if (!all->listed)
 			all->next_list_ms = rh_now_ms() + LIST_AGAIN_MS;
 	}
-	if (r == 0 && !all->closing) {
+	if (r == 0 && !all->finished) {
 		for (size_t i = 0; i < n; i++)
 			compare_listed(all, &list[i]);
 		all->listed = true;
 		rh_containers_retry_removals(all);
+	}
+	if (r == 0 && !all->closing) {
 		find_missing(all);
 		rh_containers_adopt_settled(all, 0);
 		rh_containers_fill(all);

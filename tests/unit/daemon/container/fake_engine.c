@@ -274,7 +274,7 @@ int rh_engine_list(struct rh_engine *engine, rh_engine_list_fn cb, void *arg)
 		if (fakes.containers[i].exists)
 			describe(&fakes.containers[i], &call->found[call->n++]);
 	}
-	fakes_later(2, answer, call);
+	fakes_later(fakes.list_is_slow ? 300 : 2, answer, call);
 	return 0;
 }
 

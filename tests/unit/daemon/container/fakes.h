@@ -75,6 +75,7 @@ struct fakes {
 	size_t n_binds; /* of the last container made */
 	int store_r;
 	bool start_is_slow; /* its answer never comes before the agent's */
+	bool list_is_slow; /* the same */
 	unsigned n_creates, n_removes, n_attaches, n_renames, n_inspects, n_logs, n_lists, n_pulls;
 	unsigned n_at_once, n_at_once_max; /* creates under way */
 	struct fake_container containers[FAKE_CONTAINERS_MAX];

@@ -152,6 +152,20 @@ START_TEST(test_list_that_fails_is_asked_for_again)
 }
 END_TEST
 
+/* A broker that is told to end in its first moments still does what it has begun. */
+START_TEST(test_end_before_the_list)
+{
+	fixture_up();
+	fixture_lease_one();
+	fakes.list_is_slow = true;
+	restart(true);
+	UNTIL(f.n_wanted == 1); /* and its job is over */
+	ck_assert_uint_eq(fakes.n_removes, 0);
+	fixture_close(false);
+	ck_assert_uint_eq(fakes_n_containers(), 0);
+}
+END_TEST
+
 START_TEST(test_warm_ones_go_to_the_pool)
 {
 	int64_t from = 0;
@@ -305,11 +319,12 @@ static void tests_of_adoption(Suite *suite)
 {
 	const TTest *const tests[] = {test_leased_is_kept, test_leased_without_a_store,
 		test_leased_whose_job_is_over, test_stored_engine_ids_are_not_believed,
-		test_list_that_fails_is_asked_for_again, test_warm_ones_go_to_the_pool,
-		test_warm_ones_wait_for_the_engine, test_warm_ones_without_a_store,
-		test_restarted_is_not_taken, test_changed_profile_is_not_taken,
-		test_dead_ones_are_removed, test_promise_to_remove_is_kept,
-		test_engine_down_at_start, test_unknown_ones_are_removed};
+		test_list_that_fails_is_asked_for_again, test_end_before_the_list,
+		test_warm_ones_go_to_the_pool, test_warm_ones_wait_for_the_engine,
+		test_warm_ones_without_a_store, test_restarted_is_not_taken,
+		test_changed_profile_is_not_taken, test_dead_ones_are_removed,
+		test_promise_to_remove_is_kept, test_engine_down_at_start,
+		test_unknown_ones_are_removed};
 	TCase *tcase = tcase_create("adoption");
 
 	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);
