@@ -51,6 +51,7 @@ static const struct {
 	{"pidfd_open", SYS_pidfd_open},
 	{"pidfd_send_signal", SYS_pidfd_send_signal},
 	{"landlock_create_ruleset", SYS_landlock_create_ruleset},
+	{"inotify_init1", SYS_inotify_init1},
 };
 
 struct program {
