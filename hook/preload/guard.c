@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "runnerhub/weaken.h"
 #include "state.h"
 
 #define EXPORT __attribute__((visibility("default")))

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "runnerhub/weaken.h"
 #include "state.h"
 
 #define EXPORT __attribute__((visibility("default")))

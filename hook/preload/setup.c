@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -40,10 +41,9 @@ __asm__(".symver dlsym, dlsym@GLIBC_2.17");
 static char *keep(struct rh_state *state, const char *a, size_t a_size, const char *b)
 {
 	size_t b_size = b ? strlen(b) + 1 : 0; /* with the slash */
-	size_t left = sizeof(state->text) - state->text_used;
 	char *at = state->text + state->text_used;
 
-	if (a_size + b_size + 1 > left)
+	if (a_size + b_size + 1 > sizeof(state->text) - state->text_used)
 		return NULL;
 	memcpy(at, a, a_size);
 	at[a_size] = b ? '/' : '\0';
@@ -124,11 +124,10 @@ static bool find_work(struct rh_state *state, const char *root, size_t root_size
 static bool set_environment(struct rh_state *state, const char *preload, const char *stubs)
 {
 	const char *path = getenv("PATH");
-	const char *end = state->text + sizeof(state->text);
 	char *rest = state->text + state->text_used;
 
 	/* Both values are built behind what is kept; setenv() copies them. */
-	if (!rh_facts_without(preload, rest, (size_t)(end - rest)) ||
+	if (!rh_facts_without(preload, rest, sizeof(state->text) - state->text_used) ||
 		(rest[0] ? setenv("LD_PRELOAD", rest, 1) : unsetenv("LD_PRELOAD")) != 0)
 		return false;
 	if (path && path[0]) {
@@ -173,6 +172,7 @@ static enum rh_mode arm(struct rh_state *state, const char *exe, size_t root_siz
 		[RH_VERDICT_REFUSE] = RH_LIBEXEC_REFUSE,
 	};
 	const char *preload = secure_getenv("LD_PRELOAD");
+	struct rlimit limit;
 	size_t word_size = 0;
 	const char *word = preload ? rh_facts_word(preload, &word_size) : NULL;
 
@@ -191,15 +191,16 @@ static enum rh_mode arm(struct rh_state *state, const char *exe, size_t root_siz
 	}
 	if (!complete || !set_environment(state, preload, stubs))
 		return RH_MODE_CLOSED;
-
-	const char *path = getenv("PATH");
-
 	state->policy = (struct rh_policy){
 		.started_hook = find_hook(state, "ACTIONS_RUNNER_HOOK_JOB_STARTED", root),
 		.completed_hook = find_hook(state, "ACTIONS_RUNNER_HOOK_JOB_COMPLETED", root),
-		.tar = find_program(state, path, "tar"),
-		.docker = find_program(state, path, "docker"),
+		.tar = find_program(state, getenv("PATH"), "tar"),
+		.docker = find_program(state, getenv("PATH"), "docker"),
 	};
+	if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur > RH_WORKER_DATA_MAX) {
+		limit.rlim_cur = RH_WORKER_DATA_MAX; /* jobs choose what it reads */
+		(void)(rh_weakened("worker-data") || setrlimit(RLIMIT_DATA, &limit));
+	}
 	announce(broker);
 	return RH_MODE_ARMED;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "policy.h"
+#include "runnerhub/weaken.h"
 
 #define RH_PAGE_SIZE_MAX 65536
 #define RH_STATE_TEXT    49152 /* strings of the settings; what needs more is refused */

@@ -20,6 +20,13 @@
 #define RH_BROKER_WAIT_MS    30000
 #define RH_JOB_START_WAIT_MS 60000
 
+/*
+ * What a Worker may allocate (RLIMIT_DATA, getrlimit(2)). It reads whole files that a job has
+ * written, in the host's memory, where no limit of the job's counts; ordinary ones need a tenth of
+ * this.
+ */
+#define RH_WORKER_DATA_MAX (2ull * 1024 * 1024 * 1024)
+
 /* Control protocol: one JSON object a line. */
 #define RH_CONTROL_LINE_MAX 1048576u
 

@@ -29,10 +29,15 @@ int rh_file_open(const char *path, int flags, mode_t mode)
 int rh_file_read(const char *path, struct rh_text *text)
 {
 	_cleanup_(rh_closep) int fd = rh_file_open(path, O_RDONLY, 0);
+	struct stat st = {0};
 	char buf[16384];
 
 	if (fd < 0)
 		return fd;
+	/* Its size is believed, as .NET does. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		rh_text_try_reserve(text, (size_t)st.st_size) < 0)
+		return -ENOMEM;
 	for (;;) {
 		ssize_t n = read(fd, buf, sizeof(buf));
 
@@ -40,6 +45,8 @@ int rh_file_read(const char *path, struct rh_text *text)
 			continue;
 		if (n < 0)
 			return -errno;
+		if (rh_text_try_reserve(text, (size_t)n) < 0)
+			return -ENOMEM;
 		rh_text_add(text, buf, (size_t)n);
 		if (n == 0)
 			return 0;

@@ -3,6 +3,7 @@
  * Strings of the stand-in, see text.h.
  */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,24 +26,30 @@ void rh_text_deinit(struct rh_text *text)
 	*text = (struct rh_text){0};
 }
 
-static void reserve(struct rh_text *text, size_t more)
+int rh_text_try_reserve(struct rh_text *text, size_t more)
 {
 	size_t need = text->size + more + 1;
+	char *data = NULL;
 
 	if (need <= text->room)
-		return;
+		return 0;
 
 	size_t room = text->room ? text->room : 64;
 
 	while (room < need)
 		room *= 2;
-	text->data = rh_must(realloc(text->data, room));
+	data = realloc(text->data, room);
+	if (!data)
+		return -ENOMEM;
+	text->data = data;
 	text->room = room;
+	return 0;
 }
 
 void rh_text_add(struct rh_text *text, const void *data, size_t size)
 {
-	reserve(text, size);
+	if (rh_text_try_reserve(text, size) < 0)
+		abort();
 	if (size)
 		memcpy(text->data + text->size, data, size);
 	text->size += size;

@@ -21,6 +21,8 @@ struct rh_text {
 
 void rh_text_deinit(struct rh_text *text);
 void rh_text_add(struct rh_text *text, const void *data, size_t size);
+/* Room for what may be larger than memory: -ENOMEM then, and the text is as before. */
+int rh_text_try_reserve(struct rh_text *text, size_t more);
 void rh_text_puts(struct rh_text *text, const char *string);
 _printf_(2, 3) void rh_text_printf(struct rh_text *text, const char *fmt, ...);
 /* Takes the string out, never NULL; the buffer is empty afterwards. */

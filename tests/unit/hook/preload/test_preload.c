@@ -48,6 +48,23 @@ START_TEST(other_preloads_stay)
 }
 END_TEST
 
+/* What jobs have it read is in the host's memory. */
+START_TEST(the_workers_memory_is_bounded)
+{
+	const struct run_spec worker = {.options = WORDS("env"), .argv = WORDS("x")};
+	struct rlimit lower = {1 << 30, RLIM_INFINITY};
+
+	host_run(&host, &worker, &run);
+	ck_assert_ptr_nonnull(strstr(run.out, "data limit 2048 MiB\n"));
+	host_run(&host, &(struct run_spec){.options = WORDS("inert", "env"), .argv = WORDS("x")},
+		&run);
+	ck_assert_ptr_null(strstr(run.out, "data limit 2048 MiB\n"));
+	ck_assert_int_eq(setrlimit(RLIMIT_DATA, &lower), 0);
+	host_run(&host, &worker, &run);
+	ck_assert_ptr_nonnull(strstr(run.out, "data limit 1024 MiB\n"));
+}
+END_TEST
+
 START_TEST(every_other_entry_is_refused)
 {
 	static const char *const names[] = {"execv", "execvp", "execvpe", "execl", "execlp",
@@ -298,6 +315,7 @@ static void tests(Suite *suite)
 	tcase_set_timeout(preload, 60);
 	tcase_add_test(preload, the_worker_is_announced_and_cleaned);
 	tcase_add_test(preload, other_preloads_stay);
+	tcase_add_test(preload, the_workers_memory_is_bounded);
 	tcase_add_test(preload, every_other_entry_is_refused);
 	tcase_add_test(preload, elsewhere_all_passes_through);
 	tcase_add_test(preload, many_threads_start_steps_at_once);

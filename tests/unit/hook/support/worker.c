@@ -16,7 +16,7 @@
  *   cwd=DIR      working directory of the child
  *   many=T,R     T threads start it R times each, and check that it printed "ok"
  *   entries      try every other way to start a program, print which worked
- *   env          print the Worker's own environment instead
+ *   env          print the Worker's own environment and its limit of memory instead
  *   opens        open each word itself, in every way, and print what was read or why not:
  *                r:PATH, w:PATH (made if need be), d:PATH
  *
@@ -30,6 +30,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,8 +313,12 @@ int main(int argc, char **argv)
 	if (job.opens)
 		return run_opens();
 	if (job.env) {
+		struct rlimit data = {0};
+
 		for (char **e = environ; *e; e++)
 			(void)puts(*e);
+		(void)getrlimit(RLIMIT_DATA, &data);
+		(void)printf("data limit %ju MiB\n", (uintmax_t)data.rlim_cur >> 20);
 		return 0;
 	}
 	/* The Listener's channel: not close-on-exec. */
