@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -205,8 +206,15 @@ static _Noreturn void start_worker(
 	argv[n++] = "--";
 	for (const char *const *a = spec->argv; *a; a++)
 		argv[n++] = (char *)(uintptr_t)*a;
-	if (chdir(host->work) == 0)
-		(void)execve(path, argv, worker_env(host, spec->env));
+
+	char **env = worker_env(host, spec->env);
+
+	/* Last: a sanitizer needs more. */
+	if (chdir(host->work) == 0 &&
+		(spec->data_limit == 0 ||
+			setrlimit(RLIMIT_DATA, &(struct rlimit){spec->data_limit, RLIM_INFINITY}) ==
+				0))
+		(void)execve(path, argv, env);
 	_exit(125);
 }
 

@@ -45,6 +45,7 @@ struct run_spec {
 	const char *const *options; /* of the Worker, NULL-terminated; NULL for none */
 	const char *const *argv; /* of the program, NULL-terminated */
 	const char *const *env; /* of the Worker besides the usual, NULL-terminated; or NULL */
+	size_t data_limit; /* RLIMIT_DATA of the Worker, in bytes, or 0: as it is */
 	const char *input; /* for stdin, or NULL: closed at once */
 	int signal; /* sent to the direct child of the Worker once it says "ready", or 0 */
 	int second_signal; /* sent 200 ms later, or 0 */
