@@ -12,17 +12,7 @@ import tempfile
 import unittest
 
 import hub
-from trouble import Trouble, flow
-
-CONFIG = """
-timeouts:
-  drain: 5s
-default_profile: debian
-profiles:
-  debian:
-    image: runnerhub-debian
-    warm: 0
-"""
+from trouble import CONFIG, Trouble, flow
 
 # Goes on in the background until the job ends.
 HOLD = """
@@ -69,7 +59,7 @@ TALK = f"yes {'x' * 63} | head -n {LINES}"
 
 
 class PerUser(Trouble):
-    CONFIG = CONFIG
+    CONFIG = CONFIG.replace("warm: 1", "warm: 0")
 
     @classmethod
     def make_hub(cls):
