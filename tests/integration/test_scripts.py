@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """with-runnerhub, install and uninstall as a user meets them."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -31,6 +32,11 @@ def make_runner(root, env=None, uid=0):
 def read_env(root):
     with open(os.path.join(root, ".env"), "rb") as f:
         return f.read()
+
+
+def end_group(leader):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 class Scratch(unittest.TestCase):
@@ -111,28 +117,39 @@ class WithRunnerhub(Scratch):
         self.assertIn("symbolic link", done.stderr)
         self.assertTrue(os.path.islink(os.path.join(a, ".env")))
 
+    def command(self, script, runner):
+        """with-runnerhub around a shell, in a session of its own that does not outlive the test."""
+        process = subprocess.Popen(self.around("sh", "-c", script, runners=[runner]), stdout=subprocess.PIPE,
+                                   text=True, start_new_session=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait, 60)
+        self.addCleanup(end_group, process.pid)
+        return process
+
     def test_signals_reach_the_command(self):
         script = "trap 'echo got TERM; exit 3' TERM; trap 'echo got INT; exit 4' INT; " \
                  "echo $RUNNERHUB_DIR; while :; do sleep 0.1; done"
-        runner = [make_runner(self.path("a"))]
+        runner = make_runner(self.path("a"))
         for number, status in ((signal.SIGTERM, 3), (signal.SIGINT, 4)):
-            process = subprocess.Popen(self.around("sh", "-c", script, runners=runner), stdout=subprocess.PIPE,
-                                       text=True)
+            process = self.command(script, runner)
             place = process.stdout.readline().strip()
             process.send_signal(number)
-            self.assertEqual(process.stdout.read(), f"got {number.name[3:]}\n")
-            self.assertEqual(process.wait(60), status)
-            process.stdout.close()
+            self.assertEqual(process.communicate(timeout=60)[0], f"got {number.name[3:]}\n")
+            self.assertEqual(process.returncode, status)
             self.assertFalse(os.path.exists(place))
+
+    def test_a_signal_that_the_command_sends_at_once_comes_back(self):
+        script = "trap 'echo got TERM; exit 3' TERM; kill -TERM $PPID; while :; do sleep 0.1; done"
+        process = self.command(script, make_runner(self.path("a")))
+        self.assertEqual(process.communicate(timeout=60)[0], "got TERM\n")
+        self.assertEqual(process.returncode, 3)
 
     def test_the_next_run_removes_what_a_killed_one_left(self):
         a = make_runner(self.path("a"), ENV)
-        process = subprocess.Popen(self.around("sh", "-c", "echo $RUNNERHUB_DIR $RUNNERHUB_PID; exec sleep 60",
-                                               runners=[a]), stdout=subprocess.PIPE, text=True)
+        process = self.command("echo $RUNNERHUB_DIR $RUNNERHUB_PID; exec sleep 60", a)
         place, broker = process.stdout.readline().split()
         process.kill()
         process.wait()
-        process.stdout.close()
         self.assertNotEqual(read_env(a), ENV)
         done = self.call(*self.around("true", runners=[make_runner(self.path("b"))]))
         self.assertEqual(done.returncode, 0, done.stderr)
