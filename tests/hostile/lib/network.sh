@@ -13,6 +13,8 @@ WORLD=rh-world WORLD_DIR=/run/rh-world
 
 # The folder of this file, however the attack was started.
 NETWORK_LIB=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source=tests/hostile/lib/profile.sh
+. "$NETWORK_LIB/profile.sh"
 
 world_make() {
     local i
@@ -221,18 +223,4 @@ except OSError as e:
     print("refused", "$1", e)
 '
 PY
-}
-
-# profile TEXT…: a configuration with one profile, debian, and these further lines in it
-profile() {
-    cat <<'YAML'
-timeouts:
-  drain: 5s
-default_profile: debian
-profiles:
-  debian:
-    image: runnerhub-debian
-    warm: 1
-YAML
-    printf '    %s\n' "$@"
 }
