@@ -26,7 +26,7 @@ broker_exec() {
 
 # broker_start DIR: returns when the broker says that it is ready; 1 and the log's end if it does not
 broker_start() {
-    local dir=$1 seconds=${RUNNERHUB_START_SECONDS:-30} waiter listening
+    local dir=$1 seconds=${RUNNERHUB_START_SECONDS:-90} waiter listening
     rm -f "$dir"/broker.{pid,down} "$dir/notify"
     coproc WAITER {
         exec python3 -I -S "$RH_TOP/scripts/lib/notify_wait.py" "$dir/notify" "$seconds" "$dir/broker.pid"

@@ -174,7 +174,7 @@ instance_containers() {
 # instance_remove DIR KEEP: ends and undoes everything; the directory stays if KEEP is 1
 instance_remove() {
     local dir=$1 keep=$2 rc=0
-    broker_stop "$dir" "${RUNNERHUB_STOP_SECONDS:-20}" || rc=1
+    broker_stop "$dir" "${RUNNERHUB_STOP_SECONDS:-60}" || rc=1
     instance_containers "$dir"
     instance_network "$dir"
     instance_unwire "$dir"

@@ -17,7 +17,7 @@ import sqlite3
 import subprocess
 
 import phases
-from rig import LAST, TALK, Job, Wrong, docker, flow, pause, run_quietly
+from rig import LAST, TALK, Job, Wrong, flow, pause, run_quietly
 
 CELLS = []
 
@@ -137,8 +137,7 @@ def engine_at_start(mode):
     def fail(rig, job):
         """The warm one is taken away, so that the next job needs the engine."""
         rig.proxy.set(mode)
-        label = f"label=runnerhub.hub={rig.dir}/state"
-        run_quietly("docker", "rm", "-f", *docker("ps", "-q", "--filter", label))
+        rig.remove_containers()
         rig.wait(lambda: not rig.status()["pools"][0]["warm"], "no warm container")
         done = Job(rig, LAST).result()
         rig.proxy.set("pass")
@@ -310,8 +309,7 @@ def reboot(rig, job):
     for name in ("Runner.Listener", "Runner.Worker"):
         os.kill(rig.program(name), signal.SIGKILL)
     rig.let_go()
-    label = f"label=runnerhub.hub={rig.dir}/state"
-    run_quietly("docker", "rm", "-f", *docker("ps", "-aq", "--filter", label))
+    rig.remove_containers()
     run_quietly("rm", "-rf", os.path.join(rig.dir, "run"))
     os.mkdir(os.path.join(rig.dir, "run"))
     rig.broker("start")

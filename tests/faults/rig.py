@@ -18,7 +18,7 @@ from trouble import below, command, docker, flow, processes  # noqa: E402
 
 CONFIG = """
 timeouts:
-  broker_wait: 6s
+  broker_wait: 20s
   announce_keep: 2s
   agent: 6s
   drain: 5s
@@ -117,6 +117,16 @@ class Rig(hub.Instance):
         names = [name] if name else self.wait(lambda: docker("ps", "-q", "--filter", label), "a container")
         return int(docker("inspect", "--format", "{{.State.Pid}}", names[0])[0])
 
+    def remove_containers(self):
+        """All of the instance's, also those that the engine is removing already."""
+        def removed():
+            names = docker("ps", "-aq", "--filter", f"label=runnerhub.hub={self.dir}/state")
+            if names:
+                subprocess.run(["docker", "rm", "-f", *names], check=False, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, timeout=60)
+            return not names
+        self.wait(removed, "the end of all containers", 60)
+
     def hold(self, pid):
         os.kill(pid, signal.SIGSTOP)
         self.stopped.append(pid)
@@ -189,7 +199,11 @@ class Rig(hub.Instance):
         self.check_green(done)
 
     def verify(self):
-        done = self.run("runnerhub", "doctor", "--verify", "--json")
+        until = time.monotonic() + 30  # so long an engine under load may need for what it was asked for
+        while True:
+            done = self.run("runnerhub", "doctor", "--verify", "--json")
+            if done.returncode == 0 or time.monotonic() > until:
+                break
         if done.returncode != 0:
             try:
                 raise Wrong("; ".join(row["message"] for row in json.loads(done.stdout)["differences"]))

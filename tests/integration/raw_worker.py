@@ -178,9 +178,10 @@ def untimely_channel(what):
             time.sleep(0.5)
             return [[], None]
         kinds, code = [], None
-        channel.settimeout(1.5)
         try:
             while True:
+                # Nothing is to come after it.
+                channel.settimeout(1.5 if what == "signal-first" and kinds else 30)
                 kind, _, body = hear(channel)
                 if kind is None:
                     break

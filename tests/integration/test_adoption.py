@@ -26,12 +26,12 @@ class Adoption(Trouble):
     CONFIG = MANY
 
     def test_fifty_containers_and_a_running_job(self):
-        hub.wait_until(lambda: self.hub.cli("status")["pools"][0]["warm"] >= 49, 120, "50 containers")
+        hub.wait_until(lambda: self.hub.cli("status")["pools"][0]["warm"] >= 49, 300, "50 containers")
         label = f"label=runnerhub.hub={self.hub.dir}/state"
         run = Run(self.hub, flow({"run": f"{WAIT}; echo through", "shell": "sh -e {0}"},
                                  {"run": "echo next", "shell": "sh -e {0}"}))
         self.wait_step()
-        hub.wait_until(lambda: self.hub.cli("status")["pools"][0]["warm"] >= 49, 60, "50 containers")
+        hub.wait_until(lambda: self.hub.cli("status")["pools"][0]["warm"] >= 49, 300, "50 containers")
         before = set(docker("ps", "-q", "--no-trunc", "--filter", label))
         self.hub.broker("kill")
         self.hub.broker("start")

@@ -96,8 +96,14 @@ class Phases(Trouble):
 
     def test_before_the_started_hook(self):
         n = len(self.hub.cli("jobs"))
-        run = self.job()
-        self.kill(run)
+        with open(self.place(".env"), "r+", encoding="utf-8") as env:
+            text = env.read()
+            env.write("\nRUNNERHUB_STANDIN_START_MS=30000\n")
+        try:
+            self.kill(self.job())
+        finally:
+            with open(self.place(".env"), "w", encoding="utf-8") as env:
+                env.write(text)
         self.assertEqual(len(self.hub.cli("jobs")), n)
         self.over(None)
 

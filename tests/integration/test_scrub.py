@@ -100,7 +100,7 @@ class Scrub(Trouble):
         thread.join()
         self.assert_green(done, "planted")
         trash = f"{root}/_work/_runnerhub/trash"
-        mounted = hub.wait_until(lambda: subprocess.run(["find", root, "-name", "precious"], check=True, capture_output=True,
+        mounted = hub.wait_until(lambda: subprocess.run(["find", root, "-ignore_readdir_race", "-name", "precious"], check=True, capture_output=True,
                                                         text=True).stdout.strip(), 10, "the mount")
         self.assert_green(self.hub.workflow(flow({"run": 'test -z "$(ls -A)"; echo next'}), "--runner", root), "next")
         subprocess.run(["umount", os.path.dirname(mounted)], check=True)

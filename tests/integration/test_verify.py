@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 import hub
-from trouble import CONFIG, Run, Trouble, docker, flow
+from trouble import CONFIG, WAIT, Run, Trouble, docker, flow
 
 
 class Verify(Trouble):
@@ -37,15 +37,20 @@ class Verify(Trouble):
         if fix:
             commands = self.verify("--fix").stdout
             subprocess.run(["sh", "-e"], input=commands, text=True, check=True, stdout=subprocess.DEVNULL)
-            self.assertEqual(self.differences(), {})
+            self.soon_clean()
+
+    def soon_clean(self):
+        """Nothing differs, once the engine has done what it was asked for."""
+        hub.wait_until(lambda: self.differences() == {}, 30, "nothing differs")
 
     def test_clean_at_rest_and_at_work(self):
         self.assertIn("nothing differs", self.verify().stdout)
-        run = Run(self.hub, flow({"run": "sleep 4"}))
+        run = Run(self.hub, flow({"run": WAIT}))
         self.wait_step()
-        self.assertEqual(self.differences(), {})
+        self.soon_clean()
+        self.go()
         self.assert_green(run.result())
-        self.assertEqual(self.differences(), {})
+        self.soon_clean()
 
     def test_files_mounts_and_a_container_that_nobody_knows(self):
         state, work = os.path.join(self.hub.dir, "state"), os.path.join(self.hub.runner(1), "_work")

@@ -108,7 +108,11 @@ class Leftovers:
         for container in set(docker("ps", "-aq", "--no-trunc", "--filter", label)) - known:
             yield f"container {container[:12]}"
         # The network is every instance's, and others remove theirs just now: what is seen twice stays.
-        attached = docker("network", "inspect", network, "--format", "{{range $id, $c := .Containers}}{{println $id}}{{end}}")
+        try:
+            attached = docker("network", "inspect", network, "--format", "{{range $id, $c := .Containers}}{{println $id}}{{end}}")
+        except subprocess.CalledProcessError:
+            yield f"network {network} cannot be looked at"
+            return
         ghosts = set(filter(None, attached)) - set(docker("ps", "-aq", "--no-trunc"))
         if ghosts and self.ghosts is None:
             yield f"network {network} is to be looked at once more"

@@ -15,10 +15,11 @@
 #   log        what run-workflow printed
 #   options    array for before(): further arguments of run-workflow (--actions DIR …)
 #
-# A verdict is one of three: 0, the attack got nowhere; 1 with a line that says what it got; and a
-# void one, when the attempt itself never ran.
+# A verdict is one of three: the attack got nowhere; it worked, with a line that says what it got; and a
+# void one, when the attempt itself never ran. Only got() says the second: a command that fails in
+# between proves nothing.
 
-VOID=3
+WORKED=4 VOID=3
 
 # void TEXT…: ends the verdict; nothing is proven either way
 void() {
@@ -29,7 +30,7 @@ void() {
 # got TEXT…: ends the verdict; the attack worked
 got() {
     echo "$*"
-    exit 1
+    exit "$WORKED"
 }
 
 # said LOG: without the lines in which the Worker shows a step's own text and environment

@@ -167,7 +167,7 @@ jobs:
           server = socket.socket()
           server.bind(("0.0.0.0", $port))
           server.listen(8)
-          server.settimeout(20)
+          server.settimeout(60)
           print("neighbour listens", flush=True)
           while True:
               client, peer = server.accept()
@@ -191,9 +191,14 @@ YAML
     void "the neighbour does not listen: $(tail -n 5 "$box/neighbour.log")"
 }
 
-# hub_network FORMAT: of the instance's own network
+# hub_network FORMAT: of the instance's own network, which may be being made
 hub_network() {
-    docker network inspect -f "$1" "${RUNNERHUB_NETWORK:-runnerhub-${RUNNERHUB_DIR##*/}}"
+    local i
+    for ((i = 0; i < 60; i++)); do
+        docker network inspect -f "$1" "${RUNNERHUB_NETWORK:-runnerhub-${RUNNERHUB_DIR##*/}}" 2>/dev/null && return
+        sleep 0.5
+    done
+    void "the instance has no network"
 }
 
 hub_bridge() {

@@ -59,9 +59,9 @@ class Ends(RigCase):
         self.assertEqual(ran.code, 2)
         at = {k: int(v) for k, v in ran.values("stubborn").items()}
         self.assertNotIn("survived", at)
-        self.assertAlmostEqual(at["term"] - at["int"], 7500, delta=1500)
+        self.assertAlmostEqual(at["term"] - at["int"], 7500, delta=hub.allowed(1500))
         self.assertEqual(ran.step("stubborn")["outcome"], "cancelled")
-        self.assertAlmostEqual(ran.step("stubborn")["ms"], at["int"] - at["start"] + 10000, delta=3000)
+        self.assertAlmostEqual(ran.step("stubborn")["ms"], at["int"] - at["start"] + 10000, delta=hub.allowed(3000))
         self.assertEqual(ran.step("never")["conclusion"], "skipped")
         # After a relayed SIGTERM what is left of the step's group is killed with it.
         self.assertEqual(ran.out("always"), "0")
@@ -80,7 +80,7 @@ class Ends(RigCase):
     def test_a_daemon_that_holds_stdout(self):
         ran = self.daemon.result()
         self.assertEqual(ran.conclusion, "success", ran.text)
-        self.assertAlmostEqual(ran.step("start")["ms"], 5000, delta=1500)
+        self.assertAlmostEqual(ran.step("start")["ms"], 5000, delta=hub.allowed(1500))
         self.assertEqual(ran.lines("next"), ["alive", "sleep 96"])
         self.gone("daemon")
 

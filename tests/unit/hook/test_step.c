@@ -169,6 +169,24 @@ START_TEST(what_is_lost_after_go_is_a_failure)
 }
 END_TEST
 
+/* Whether a process has come as far as to hold @sig back, to read it by descriptor. */
+static bool holds_back(pid_t pid, int sig)
+{
+	char path[64], text[4096];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+
+	const char *blocked = strstr(text, "SigBlk:");
+
+	return blocked && strtoull(blocked + strlen("SigBlk:"), NULL, 16) >> (sig - 1) & 1;
+}
+
 START_TEST(a_signal_before_go_ends_it)
 {
 	host_set_waits(&host, 20000, 20000);
@@ -183,7 +201,8 @@ START_TEST(a_signal_before_go_ends_it)
 		(void)execl(path, "/bin/true", (char *)NULL);
 		_exit(99);
 	}
-	(void)usleep(300000);
+	for (int i = 0; i < 1000 && !holds_back(pid, SIGINT); i++)
+		(void)usleep(10000);
 	ck_assert_int_eq(kill(pid, SIGINT), 0);
 
 	int status = 0;

@@ -224,9 +224,9 @@ END_TEST
 
 START_TEST(silence_after_go_has_none)
 {
-	host_set_waits(&host, 300, 300);
+	host_set_waits(&host, 2000, 2000);
 	fake_broker_start(&broker, &host, FAKE_SERVE);
-	shell("sleep 1.5; exit 3");
+	shell("sleep 3; exit 3");
 	ck_assert_int_eq(run.status, 3);
 }
 END_TEST

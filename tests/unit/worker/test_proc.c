@@ -119,12 +119,12 @@ START_TEST(test_cancel_begins_with_sigint)
 
 	rh_cancel_init(&cancel);
 	ck_assert_int_eq(run("trap 'echo INT; exit 5' INT; while :; do sleep 0.05; done", &cancel,
-				 200, &c, &end),
+				 2000, &c, &end),
 		0);
 	ck_assert_int_eq(end.exit_code, 5);
 	ck_assert_str_eq(c.text.data, "1:INT;");
 	ck_assert_int_eq(atomic_load(&cancel.reason), RH_CANCEL_TIMEOUT);
-	ck_assert_int_lt(rh_now_ms() - started_ms, 5000);
+	ck_assert_int_lt(rh_now_ms() - started_ms, 9000);
 	rh_cancel_deinit(&cancel);
 	rh_text_deinit(&c.text);
 }
@@ -140,13 +140,13 @@ START_TEST(test_cancel_to_the_end)
 
 	rh_cancel_init(&cancel);
 	ck_assert_int_eq(run("trap 'echo TERM' TERM; trap '' INT; while :; do sleep 0.05; done",
-				 &cancel, 300, &c, &end),
+				 &cancel, 2000, &c, &end),
 		0);
 	took_ms = rh_now_ms() - started_ms;
 	ck_assert_int_eq(end.exit_code, 128 + 9);
 	ck_assert_str_eq(c.text.data, "1:TERM;");
-	ck_assert_int_ge(took_ms, 9900);
-	ck_assert_int_lt(took_ms, 12000);
+	ck_assert_int_ge(took_ms, 11900);
+	ck_assert_int_lt(took_ms, 20000);
 	rh_cancel_deinit(&cancel);
 	rh_text_deinit(&c.text);
 }
@@ -159,11 +159,11 @@ START_TEST(test_daemon_costs_five_seconds)
 	struct rh_proc_end end = {0};
 	int64_t started_ms = rh_now_ms(), took_ms = 0;
 
-	ck_assert_int_eq(run("(sleep 8; echo late) & echo now", NULL, 0, &c, &end), 0);
+	ck_assert_int_eq(run("(sleep 20; echo late) & echo now", NULL, 0, &c, &end), 0);
 	took_ms = rh_now_ms() - started_ms;
 	ck_assert_str_eq(c.text.data, "1:now;");
 	ck_assert_int_ge(took_ms, 4900);
-	ck_assert_int_lt(took_ms, 7000);
+	ck_assert_int_lt(took_ms, 15000);
 	rh_text_deinit(&c.text);
 }
 END_TEST

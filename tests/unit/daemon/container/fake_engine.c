@@ -190,7 +190,7 @@ int rh_engine_start_container(
 	}
 	if (call->r == 0)
 		run(container);
-	fakes_later(fakes.start_is_slow ? 300 : 5, answer, call);
+	fakes_later(fakes.start_is_slow ? 3000 : 5, answer, call);
 	return 0;
 }
 

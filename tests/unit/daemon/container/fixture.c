@@ -69,9 +69,9 @@ void fixture_setup(void)
 		.docker_socket = (char *)"/docker.sock",
 		.engine_timeout_ms = 1000,
 		.engine_parallel = 4,
-		.job_start_wait_ms = 3000,
-		.agent_timeout_ms = 500,
-		.announce_keep_ms = 700,
+		.job_start_wait_ms = 6000,
+		.agent_timeout_ms = 2000,
+		.announce_keep_ms = 2500,
 		.profiles = &f.profile,
 		.n_profiles = 1,
 	};

@@ -50,8 +50,6 @@ void fixture_open(void);
 /* The engine is up. */
 void fixture_up(void);
 void fixture_close(bool remove_warm);
-/* Turns the loop until @condition or for a few seconds. */
-bool fixture_run(bool (*condition)(void));
 void fixture_acquire(void);
 void fixture_lease(void);
 /* fixture_acquire, wait, fixture_lease, wait. */
@@ -65,7 +63,7 @@ void fixture_on_gone(void *arg);
 /* Asserts that an expression becomes true. */
 #define UNTIL(expression)                                            \
 	do {                                                         \
-		int64_t limit_ = rh_now_ms() + 3000;                 \
+		int64_t limit_ = rh_now_ms() + 20000;                \
                                                                      \
 		while (!(expression) && rh_now_ms() < limit_)        \
 			fixture_turn();                              \

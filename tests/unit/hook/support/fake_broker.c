@@ -283,7 +283,7 @@ static void serve_step(const struct server *server, const struct rh_wire_msg *st
 static void send_host_hook(const struct server *server)
 {
 	char script[] = "echo host hook runs as $0; trap 'exit 7' INT; "
-			"[ -z \"$SLOW\" ] || { echo ready; sleep 1 & wait; }; exit 5";
+			"[ -z \"$SLOW\" ] || { echo ready; sleep 3 & wait; }; exit 5";
 	char *argv[] = {"/bin/sh", "-c", script, "itself", NULL};
 	char *envp[] = {"PATH=/usr/bin:/bin", NULL, NULL};
 	struct rh_block_spec spec = {
