@@ -44,7 +44,9 @@ instance_mkdir() {
     flock -n "$instance_lock"
 }
 
-# What killed runs have left. Held locks belong to runs that go on.
+# What killed runs have left. Held locks belong to runs that go on; where there is no lock at all, a run
+# is just removing its directory, or was killed before it had made one, a while ago. Nothing is made
+# there: the one that removes it would find it in its way.
 instances_sweep() {
     local dir fd
     for dir in "$INSTANCES"/*/; do
@@ -52,7 +54,10 @@ instances_sweep() {
         if [ ! -d "$dir" ] || [ -e "$dir/kept" ]; then
             continue
         fi
-        exec {fd}>>"$dir/lock"
+        if ! { exec {fd}<"$dir/lock"; } 2>/dev/null; then
+            [ -n "$(find "$dir" -maxdepth 0 -mmin +1 2>/dev/null)" ] || continue
+            { exec {fd}<"$dir"; } 2>/dev/null || continue
+        fi
         if flock -n "$fd"; then
             say "removing what a killed run left: $dir"
             # Its faults, if it had any, are not this run's.
