@@ -37,7 +37,7 @@ class Phases(Trouble):
         for when in ("started", "completed"):
             path = os.path.join(root, when + ".sh")
             with open(path, "w", encoding="utf-8") as file:
-                file.write(f"echo {when}-hook; touch {root}/{when}; while [ -e {root}/hold-{when} ]; do sleep 0.05; done\n")
+                file.write(f"echo {when}-hook; (pwd; ls -A) > {root}/{when}; while [ -e {root}/hold-{when} ]; do sleep 0.05; done\n")
         with open(os.path.join(cls.hub.dir, "etc/runners.d/r1.yaml"), "a", encoding="utf-8") as file:
             file.write(f"started_hook: {root}/started.sh\ncompleted_hook: {root}/completed.sh\n")
         cls.hub.broker("restart")
@@ -160,6 +160,14 @@ class Phases(Trouble):
             hub.wait_until(lambda: os.path.exists(self.place("completed")), 30, "the hook runs")
             self.kill(run)
         self.over("completed")
+
+    def test_where_the_administrators_hooks_run(self):
+        """Where nothing of a job's is: in "/" before it, in the fresh workspace after it."""
+        self.assert_green(self.hub.workflow(flow({"run": "pwd; touch left Makefile"})))
+        with open(self.place("started"), encoding="utf-8") as file:
+            self.assertEqual(file.readline(), "/\n")
+        with open(self.place("completed"), encoding="utf-8") as file:
+            self.assertEqual(file.read().splitlines(), [self.place("_work/demo/demo")])
 
     def test_helpers_that_are_killed(self):
         """The mount helper, the sweeper, their parent; with and without a job that needs them just then."""

@@ -42,11 +42,12 @@ static const struct rh_option runner_rows[] = {
 	{.name = "started_hook",
 		.type = RH_OPTION_PATH,
 		.offset = RUNNER(started_hook),
-		.help = "the administrator's own hook before each job"},
+		.help = "the administrator's own hook before each job, run in /"},
 	{.name = "completed_hook",
 		.type = RH_OPTION_PATH,
 		.offset = RUNNER(completed_hook),
-		.help = "the administrator's own hook after each job"},
+		.help = "the administrator's own hook after each job, run in the workspace if it "
+			"was scrubbed whole, else in /"},
 };
 
 const struct rh_option_table rh_options_runner = {

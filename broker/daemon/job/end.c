@@ -95,6 +95,8 @@ static void on_released(
 			RH_STR("job", job->id_text), RH_STR("why", err->text));
 		rh_job_event(job, "workspace.kept", "it could not be scrubbed: %s", err->text);
 	}
+	job->scrubbed = r == 0 && job->profile->scrub == RH_SCRUB_ALL &&
+		(!job->profile->keep || !job->profile->keep[0]);
 	if (rh_mounter_sweep(job->all->options.mounter, job->runner->work, on_swept, job) == 0)
 		job->n_async++;
 	ended(job);

@@ -4,18 +4,23 @@
  * The administrator's own job hooks, which RunnerHub's took the place of.
  *
  * They run on the host, as the runner's user, by the hook client that waits: with the Worker's own
- * start environment (a job cannot have touched it) and the GITHUB_ and RUNNER_ variables of the
- * hook.
+ * start environment (a job cannot have touched it) and those GITHUB_ and RUNNER_ variables of the
+ * hook that the Worker itself gives it. Their working directory holds nothing of a job's, or what
+ * is run there (git, make, python3 -m) would run the job's code: a workspace that was made fresh a
+ * moment ago, or "/".
  */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/daemon/job/hook_env.h"
 #include "broker/daemon/job/internal.h"
 #include "runnerhub/fd.h"
 #include "runnerhub/limits.h"
+#include "runnerhub/weaken.h"
 
 struct work {
 	uv_work_t request;
@@ -23,6 +28,7 @@ struct work {
 	pid_t worker_pid;
 	char *hook;
 	char *root;
+	char cwd[PATH_MAX];
 	char *environment; /* of the hook, what may be used of it: NUL-separated */
 	size_t environment_size;
 	int fd; /* the block, or negative errno */
@@ -83,7 +89,7 @@ static int find_program(const char *name, char *const *envp, char *buf, size_t s
 }
 
 /* The command that the runner itself would start for a hook of this kind. */
-static int seal_command(const struct work *work, char *const *envp)
+static int seal_command(struct work *work, char *const *envp)
 {
 	char program[4096], quoted[4200], option_e[] = "-e", option_command[] = "-command";
 	const char *dot = strrchr(work->hook, '.');
@@ -112,7 +118,7 @@ static int seal_command(const struct work *work, char *const *envp)
 	struct rh_block_spec spec = {
 		.umask = 022,
 		.path = program,
-		.cwd = "",
+		.cwd = work->cwd,
 		.argv = argv,
 		.envp = envp,
 	};
@@ -138,8 +144,8 @@ static int build(struct work *work)
 
 	size_t n_entries = add_entries(start, start + n, is_kept, envp, 0, RH_BLOCK_STRINGS_MAX);
 
-	(void)add_entries(work->environment, work->environment + work->environment_size, is_context,
-		envp, n_entries, RH_BLOCK_STRINGS_MAX);
+	(void)add_entries(work->environment, work->environment + work->environment_size,
+		rh_hook_env_is_context, envp, n_entries, RH_BLOCK_STRINGS_MAX);
 	return seal_command(work, envp);
 }
 
@@ -195,25 +201,23 @@ static void on_work_done(uv_work_t *request, int status)
 	}
 }
 
-/* Copies the entries that may be used, so that the worker thread needs nothing of the job. */
-static char *copy_context(char *const *envp, size_t *ret_size)
+/*
+ * Where the job's workspace was swapped for a fresh one, with nothing of it kept, that is where the
+ * Worker itself would run the hook. Else "/": nobody's tree, and there in every mount namespace.
+ */
+static void choose_cwd(const struct rh_job *job, char *buf, size_t size)
 {
-	size_t size = 0;
+	int n = -1;
 
-	for (char *const *e = envp; *e; e++)
-		size += is_context(*e) ? strlen(*e) + 1 : 0;
-
-	char *list = calloc(1, size + 1);
-	char *at = list;
-
-	for (char *const *e = envp; list && *e; e++) {
-		if (!is_context(*e))
-			continue;
-		memcpy(at, *e, strlen(*e) + 1);
-		at += strlen(*e) + 1;
+	if (rh_weakened("hook-cwd")) {
+		buf[0] = '\0'; /* the Worker's own choice */
+		return;
 	}
-	*ret_size = size;
-	return list;
+	if (job->scrubbed)
+		n = snprintf(buf, size, "%s/%s/%s", job->runner->work, job->request.repo,
+			job->request.repo);
+	if (n < 0 || (size_t)n >= size)
+		(void)snprintf(buf, size, "/");
 }
 
 void rh_host_hook_run(struct rh_job *job, enum rh_host_hook which, char *const *hook_env,
@@ -227,7 +231,8 @@ void rh_host_hook_run(struct rh_job *job, enum rh_host_hook which, char *const *
 		work->worker_pid = job->worker_pid;
 		work->hook = strdup(rh_host_hook_of(job, which));
 		work->root = strdup(job->runner->root);
-		work->environment = copy_context(hook_env, &work->environment_size);
+		work->environment = rh_hook_env_copy(hook_env, &work->environment_size);
+		choose_cwd(job, work->cwd, sizeof(work->cwd));
 		work->fd = -1;
 	}
 	if (!work || !work->hook || !work->root || !work->environment) {

@@ -71,6 +71,7 @@ struct rh_job {
 	bool attached; /* its directories were touched: they must be released */
 	bool storing; /* that it ends is being stored; then its container goes */
 	bool released_twice; /* the first helper died over it */
+	bool scrubbed; /* its workspace is a fresh one, with nothing of the job's in it */
 	uint32_t n_async; /* callbacks that still hold this job */
 
 	struct rh_job_watch watch;
