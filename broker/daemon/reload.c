@@ -15,8 +15,9 @@
 struct reload {
 	uv_work_t work;
 	struct rh_broker *broker;
-	char *path;
+	struct rh_config *old;
 	struct rh_config *config;
+	const char *fixed; /* a setting that waits for the next start, or NULL */
 	struct rh_err err;
 	int r;
 };
@@ -25,15 +26,13 @@ static void on_reload_work(uv_work_t *work)
 {
 	struct reload *reload = work->data;
 
-	reload->r = rh_config_load(reload->path, &reload->config, &reload->err);
+	reload->r = rh_config_reload(reload->old, &reload->config, &reload->fixed, &reload->err);
 	if (reload->r == 0)
 		reload->r = rh_config_publish(reload->config, &reload->err);
 }
 
-static void take_config(struct rh_broker *broker, struct rh_config *config)
+static void take_config(struct rh_broker *broker, struct rh_config *config, const char *fixed)
 {
-	const char *fixed = rh_config_needs_restart(broker->config, config);
-
 	if (fixed)
 		rh_log_warning(broker->log, "reload: this setting takes effect at the next restart",
 			RH_STR("setting", fixed));
@@ -59,9 +58,9 @@ static void on_reload_done(uv_work_t *work, int status)
 		rh_log_error(broker->log, "reload refused: the old configuration stays",
 			RH_STR("why", reload->err.text));
 	else
-		take_config(broker, reload->config);
+		take_config(broker, reload->config, reload->fixed);
 	rh_config_unref(reload->config);
-	free(reload->path);
+	rh_config_unref(reload->old);
 	free(reload);
 	rh_notify("READY=1");
 }
@@ -79,10 +78,9 @@ int rh_broker_reload(void *arg, struct rh_err *err)
 		return rh_err_set(err, -ENOMEM, "out of memory");
 	r->work.data = r;
 	r->broker = broker;
-	r->path = strdup(broker->config->path);
-	if (!r->path ||
-		uv_queue_work(&broker->loop, &r->work, on_reload_work, on_reload_done) < 0) {
-		free(r->path);
+	r->old = rh_config_ref(broker->config);
+	if (uv_queue_work(&broker->loop, &r->work, on_reload_work, on_reload_done) < 0) {
+		rh_config_unref(r->old);
 		free(r);
 		return rh_err_set(err, -ENOMEM, "out of memory");
 	}

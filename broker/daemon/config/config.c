@@ -28,6 +28,35 @@ int rh_config_load(const char *path, struct rh_config **ret_config, struct rh_er
 	return 0;
 }
 
+static int keep_in_force(struct rh_config *config, const struct rh_config *old, struct rh_err *err)
+{
+	for (size_t i = 0; i < rh_options_config.n; i++) {
+		const struct rh_option *option = &rh_options_config.rows[i];
+
+		if (option->restart && rh_option_copy(option, config, old) < 0)
+			return rh_err_set(err, -ENOMEM, "%s: out of memory", config->path);
+	}
+	return rh_trace(rh_config_check_runner_ids(config, err));
+}
+
+int rh_config_reload(const struct rh_config *old, struct rh_config **ret_config,
+	const char **ret_fixed, struct rh_err *err)
+{
+	_cleanup_(rh_config_unrefp) struct rh_config *config = NULL;
+	const char *fixed = NULL;
+	int r = rh_config_load(old->path, &config, err);
+
+	if (r < 0)
+		return rh_trace(r);
+	fixed = rh_config_needs_restart(old, config);
+	r = keep_in_force(config, old, err);
+	if (r < 0)
+		return rh_trace(r);
+	*ret_fixed = fixed;
+	*ret_config = rh_steal(&config);
+	return 0;
+}
+
 struct rh_config *rh_config_ref(struct rh_config *config)
 {
 	config->n_refs++;

@@ -137,6 +137,17 @@ extern const char *const rh_config_firewalls[];
  * Return: 0; negative errno with @err "FILE:LINE: key: what is wrong".
  */
 int rh_config_load(const char *path, struct rh_config **ret_config, struct rh_err *err);
+/**
+ * rh_config_reload() - read the file of a configuration that is in force once more
+ * @old:       in force; only read, so it may be in use meanwhile
+ * @ret_fixed: the first setting that the file changes and that needs a restart, or NULL
+ *
+ * What needs a restart stays as it is in force, so that the result can be used as a whole: who
+ * reads it sees no state directory, network or socket that is not there yet.
+ * Context: worker thread (blocks on disk). Return: as rh_config_load().
+ */
+int rh_config_reload(const struct rh_config *old, struct rh_config **ret_config,
+	const char **ret_fixed, struct rh_err *err);
 struct rh_config *rh_config_ref(struct rh_config *config);
 void rh_config_unref(struct rh_config *config);
 RH_DEFINE_CLEANUP(struct rh_config *, rh_config_unref);

@@ -30,6 +30,9 @@ void rh_runner_deinit(struct rh_runner *runner);
  */
 int rh_config_load_runners(struct rh_config *config, struct rh_err *err);
 
+/* No runner's ids are among those of id_map.base. Return: 0; -EINVAL with @err. */
+int rh_config_check_runner_ids(const struct rh_config *config, struct rh_err *err);
+
 /**
  * rh_config_read_file() - read a file that only its owner may have written
  * @dir_fd:   as openat(2)

@@ -227,6 +227,70 @@ bool rh_option_equal(const struct rh_option *option, const void *a, const void *
 	}
 }
 
+static int copy_text(char **p, const char *from)
+{
+	char *copy = from ? strdup(from) : NULL;
+
+	if (from && !copy)
+		return rh_origin(-ENOMEM);
+	free(*p);
+	*p = copy;
+	return 0;
+}
+
+static int copy_list(char ***p, char *const *from)
+{
+	char **copy = NULL;
+
+	for (; from && *from; from++) {
+		if (rh_strv_append(&copy, *from) < 0) {
+			rh_strv_free(copy);
+			return rh_origin(-ENOMEM);
+		}
+	}
+	rh_strv_free(*p);
+	*p = copy;
+	return 0;
+}
+
+static void copy_user(struct rh_profile *profile, const struct rh_profile *from)
+{
+	profile->user = from->user;
+	profile->uid = from->uid;
+	profile->gid = from->gid;
+}
+
+int rh_option_copy(const struct rh_option *option, void *object, const void *from)
+{
+	void *p = rh_option_field(option, object);
+	const void *q = rh_option_field(option, from);
+
+	switch (option->type) {
+	case RH_OPTION_TEXT:
+	case RH_OPTION_PATH:
+		return rh_trace(copy_text(p, *(char *const *)q));
+	case RH_OPTION_LIST:
+	case RH_OPTION_ENV:
+		return rh_trace(copy_list(p, *(char **const *)q));
+	case RH_OPTION_CHOICE:
+		*(unsigned *)p = *(const unsigned *)q;
+		break;
+	case RH_OPTION_COUNT32:
+		*(uint32_t *)p = *(const uint32_t *)q;
+		break;
+	case RH_OPTION_DECIMAL:
+		*(double *)p = *(const double *)q;
+		break;
+	case RH_OPTION_USER:
+		copy_user(object, from);
+		break;
+	default:
+		*(uint64_t *)p = *(const uint64_t *)q;
+		break;
+	}
+	return 0;
+}
+
 /* A list's default is one text, its items separated by commas. */
 static int set_fallback(const struct rh_option *option, void *object)
 {

@@ -78,6 +78,8 @@ int rh_option_set(
 	const struct rh_option *option, void *object, const char *text, struct rh_err *err);
 void rh_option_clear(const struct rh_option *option, void *object);
 bool rh_option_equal(const struct rh_option *option, const void *a, const void *b);
+/* Gives @object a copy of what @from has. Return: 0; -ENOMEM, @object unchanged. */
+int rh_option_copy(const struct rh_option *option, void *object, const void *from);
 
 /* Defaults for all. Return: 0; -ENOMEM. */
 int rh_options_init(const struct rh_option_table *table, void *object);

@@ -81,6 +81,31 @@ static bool is_same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+static int check_ids(const struct rh_config *config, const struct rh_runner *runner,
+	const char *path, struct rh_err *err)
+{
+	if (runner->uid - config->id_map_base < 65536 || runner->gid - config->id_map_base < 65536)
+		return rh_err_set(err, -EINVAL,
+			"%s:1: uid, gid: must not be among the 65536 ids from id_map.base (%u)",
+			path, config->id_map_base);
+	return 0;
+}
+
+int rh_config_check_runner_ids(const struct rh_config *config, struct rh_err *err)
+{
+	char path[PATH_MAX + NAME_MAX + 2];
+
+	for (size_t i = 0; i < config->n_runners; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s" SUFFIX, config->runners_dir,
+			config->runners[i].name);
+		int r = check_ids(config, &config->runners[i], path, err);
+
+		if (r < 0)
+			return rh_trace(r);
+	}
+	return 0;
+}
+
 /* What must fit the configuration and the runners before it. */
 static int check_runner(const struct rh_config *config, const struct rh_runner *runner,
 	const char *path, struct rh_err *err)
@@ -88,10 +113,10 @@ static int check_runner(const struct rh_config *config, const struct rh_runner *
 	if (runner->profile && !rh_config_profile(config, runner->profile))
 		return rh_err_set(err, -EINVAL, "%s:1: profile: there is no profile %s", path,
 			runner->profile);
-	if (runner->uid - config->id_map_base < 65536 || runner->gid - config->id_map_base < 65536)
-		return rh_err_set(err, -EINVAL,
-			"%s:1: uid, gid: must not be among the 65536 ids from id_map.base (%u)",
-			path, config->id_map_base);
+	int r = check_ids(config, runner, path, err);
+
+	if (r < 0)
+		return rh_trace(r);
 	for (size_t i = 0; i < config->n_runners; i++) {
 		const struct rh_runner *other = &config->runners[i];
 

@@ -275,6 +275,33 @@ START_TEST(only_some_changes_need_a_restart)
 }
 END_TEST
 
+static void copied_equal(const struct rh_option_table *table, void *object, const void *from)
+{
+	for (size_t i = 0; i < table->n; i++) {
+		const struct rh_option *option = &table->rows[i];
+
+		ck_assert_int_eq(rh_option_copy(option, object, from), 0);
+		ck_assert_msg(rh_option_equal(option, object, from), "%s", option->name);
+	}
+}
+
+START_TEST(options_are_copied)
+{
+	_cleanup_(rh_config_unrefp) struct rh_config *a = parse(LEAST);
+	_cleanup_(rh_config_unrefp) struct rh_config *b =
+		parse("log: {level: debug}\nenvironment: {pass: [A, B]}\nstore: {keep: 1d}\n"
+		      "group: \"\"\nid_map: {base: 65536}\n"
+		      "profiles: {default: {image: x, user: \"5:6\", cpus: 1.5, memory: 1G,\n"
+		      "  env: {A: b}}}\n");
+
+	copied_equal(&rh_options_config, a, b);
+	copied_equal(&rh_options_profile, &a->profiles[0], &b->profiles[0]);
+	ck_assert_ptr_ne(a->group, b->group);
+	ck_assert_ptr_ne(a->env_pass[0], b->env_pass[0]);
+	ck_assert_uint_eq(a->profiles[0].gid, 6);
+}
+END_TEST
+
 START_TEST(references_count)
 {
 	struct rh_config *config = parse(LEAST);
@@ -309,7 +336,7 @@ static void tests_of_config(Suite *suite)
 
 	RH_ADD_TESTS(suite, "config", defaults_hold, every_option_is_read,
 		every_option_of_a_profile_is_read, only_some_changes_need_a_restart,
-		references_count, help_names_every_option);
+		options_are_copied, references_count, help_names_every_option);
 	tcase_add_loop_test(
 		loop, mistakes_are_named, 0, (int)(sizeof(mistakes) / sizeof(mistakes[0])));
 	suite_add_tcase(suite, loop);

@@ -209,6 +209,84 @@ START_TEST(client_conf_is_bounded)
 }
 END_TEST
 
+static const char *other_value(const struct rh_option *option)
+{
+	switch (option->type) {
+	case RH_OPTION_PATH:
+		return "/elsewhere";
+	case RH_OPTION_CHOICE:
+		return option->choices[1];
+	case RH_OPTION_DURATION:
+		return "7s";
+	case RH_OPTION_COUNT32:
+		return "65536";
+	default:
+		return strcmp(option->name, "network.ipv6") == 0 ? "fd00:1234::/64" : "other";
+	}
+}
+
+/* The file with another level of the log, and another value of this option. */
+static void put_changed(const struct rh_option *option)
+{
+	const char *point = strchr(option->name, '.');
+	int n_group = point ? (int)(point - option->name) : 0;
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text),
+		"runners_dir: %s\nlog: {level: debug}\n%.*s%s%s: \"%s\"%s\n" LEAST, runners,
+		n_group, option->name, point ? ": {" : "", point ? point + 1 : option->name,
+		other_value(option), point ? "}" : "");
+	put(path, text, 0644);
+}
+
+START_TEST(a_reload_keeps_what_needs_a_restart)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rh_options_config.n; i++) {
+		const struct rh_option *option = &rh_options_config.rows[i];
+		_cleanup_(rh_config_unrefp) struct rh_config *old = NULL;
+		_cleanup_(rh_config_unrefp) struct rh_config *config = NULL;
+		_cleanup_(rh_config_unrefp) struct rh_config *fresh = NULL;
+		const char *fixed = NULL;
+		char text[256];
+
+		if (!option->restart)
+			continue;
+		n++;
+		(void)snprintf(text, sizeof(text), "runners_dir: %s\n" LEAST, runners);
+		put(path, text, 0644);
+		old = load();
+		put_changed(option);
+		fresh = load();
+		ck_assert_msg(fresh && !rh_option_equal(option, old, fresh), "%s: %s", option->name,
+			test_err.text);
+		ck_assert_int_eq(rh_config_reload(old, &config, &fixed, &test_err), 0);
+		ck_assert_str_eq(fixed, option->name);
+		ck_assert_msg(rh_option_equal(option, old, config), "%s", option->name);
+		ck_assert_ptr_null(rh_config_needs_restart(old, config));
+		ck_assert_uint_eq(config->log_level, RH_LOG_DEBUG);
+	}
+	ck_assert_uint_gt(n, 8);
+}
+END_TEST
+
+START_TEST(a_reload_checks_runners_by_the_ids_in_force)
+{
+	_cleanup_(rh_config_unrefp) struct rh_config *old = load();
+	struct rh_config *config = NULL;
+	const char *fixed = NULL;
+
+	put_changed(rh_option_find(&rh_options_config, "id_map.base"));
+	put_runner("a.yaml", "root: /x\nwork: /y\nuid: 1879048193\ngid: 1\n");
+	rh_config_unref(load());
+	ck_assert_int_eq(rh_config_reload(old, &config, &fixed, &test_err), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(test_err.text,
+		"a.yaml:1: uid, gid: must not be among the 65536 ids from id_map.base "
+		"(1879048192)"));
+}
+END_TEST
+
 void tests_of_files(Suite *suite)
 {
 	TCase *tcase = tcase_create("files");
@@ -221,5 +299,7 @@ void tests_of_files(Suite *suite)
 		(int)(sizeof(bad_runners) / sizeof(bad_runners[0])));
 	tcase_add_test(tcase, client_conf_is_published);
 	tcase_add_test(tcase, client_conf_is_bounded);
+	tcase_add_test(tcase, a_reload_keeps_what_needs_a_restart);
+	tcase_add_test(tcase, a_reload_checks_runners_by_the_ids_in_force);
 	suite_add_tcase(suite, tcase);
 }
