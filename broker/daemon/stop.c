@@ -143,6 +143,8 @@ void rh_broker_stop(struct rh_broker *broker)
 	if (broker->state == RH_BROKER_STOPPING)
 		return;
 	broker->state = RH_BROKER_STOPPING;
+	/* Nobody waits for what takes long and can be done by the next broker. */
+	rh_mounter_end_sweeps(broker->mounter);
 	uv_close((uv_handle_t *)&broker->on_term, NULL);
 	uv_close((uv_handle_t *)&broker->on_int, NULL);
 	uv_close((uv_handle_t *)&broker->on_hup, NULL);

@@ -11,13 +11,15 @@
 
 #include "broker/daemon/control/control.h"
 #include "runnerhub/cleanup.h"
+#include "runnerhub/list.h"
 
 RH_DEFINE_CLEANUP(struct json_object *, json_object_put);
 
 struct rh_control_conn;
 
 struct rh_call {
-	struct rh_control *control;
+	struct rh_list node; /* the control's calls */
+	struct rh_control *control; /* NULL once it is closed: whatever comes is dropped */
 	struct rh_control_conn *conn; /* NULL once the peer has gone */
 	struct json_object *id; /* as given, echoed */
 	struct json_object *args; /* an object */

@@ -188,7 +188,12 @@ static void finish_status(
 
 static void on_info(void *arg, int r, const struct rh_engine_info *info, const struct rh_err *err)
 {
-	finish_status(arg, r == 0 ? info : NULL, err);
+	struct rh_call *call = arg;
+
+	if (call->control)
+		finish_status(call, r == 0 ? info : NULL, err);
+	else
+		rh_call_free(call);
 }
 
 static void op_status(struct rh_call *call)

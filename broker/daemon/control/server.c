@@ -4,7 +4,7 @@
  * control.sock: connections, lines in, lines out.
  *
  * Who connects is root or in the configured group, by the socket's mode; only root's own operations
- * look closer. Calls outlive their connection: the answer is then dropped.
+ * look closer. Calls outlive their connection, and the server too: the answer is then dropped.
  */
 
 #include "broker/daemon/control/control.h"
@@ -37,7 +37,6 @@ struct rh_control_conn {
 	bool subscribed;
 	bool closing;
 	uint32_t n_calls;
-	struct rh_call *calls[CALLS_MAX];
 	char *line; /* an unfinished line */
 	size_t n_line;
 	char chunk[READ_SIZE];
@@ -47,8 +46,8 @@ struct rh_control {
 	struct rh_control_options options;
 	struct rh_door *door;
 	struct rh_control_conn *conns;
+	struct rh_list calls;
 	uint32_t n_conns;
-	uint32_t n_calls;
 	bool door_closed;
 	bool closing;
 	void (*on_closed)(void *arg);
@@ -68,7 +67,7 @@ const struct rh_control_options *rh_control_options(const struct rh_control *con
 
 static void maybe_closed(struct rh_control *control)
 {
-	if (!control->closing || !control->door_closed || control->conns || control->n_calls > 0)
+	if (!control->closing || !control->door_closed || control->conns)
 		return;
 
 	void (*cb)(void *) = control->on_closed;
@@ -102,8 +101,12 @@ static void conn_close(struct rh_control_conn *conn)
 	if (conn->closing)
 		return;
 	conn->closing = true;
-	for (uint32_t i = 0; i < conn->n_calls; i++)
-		conn->calls[i]->conn = NULL;
+	rh_list_for_each (at, &conn->control->calls) {
+		struct rh_call *call = rh_list_entry(at, struct rh_call, node);
+
+		if (call->conn == conn)
+			call->conn = NULL;
+	}
 	conn->n_calls = 0;
 	uv_close((uv_handle_t *)&conn->pipe, on_conn_closed);
 }
@@ -157,17 +160,11 @@ void rh_control_send(struct rh_control_conn *conn, struct json_object *object)
 
 void rh_call_free(struct rh_call *call)
 {
-	struct rh_control_conn *conn = call->conn;
-	struct rh_control *control = call->control;
-
-	for (uint32_t i = 0; conn && i < conn->n_calls; i++) {
-		if (conn->calls[i] == call)
-			conn->calls[i] = conn->calls[--conn->n_calls];
-	}
+	if (call->conn)
+		call->conn->n_calls--;
+	rh_list_remove(&call->node);
 	rh_call_deinit(call);
 	free(call);
-	control->n_calls--;
-	maybe_closed(control);
 }
 
 void rh_call_subscribe(struct rh_call *call)
@@ -203,8 +200,8 @@ static void on_line(struct rh_control_conn *conn, const char *line, size_t size)
 	call->control = conn->control;
 	call->conn = conn;
 	call->is_root = conn->is_root;
-	conn->calls[conn->n_calls++] = call;
-	conn->control->n_calls++;
+	conn->n_calls++;
+	rh_list_append(&conn->control->calls, &call->node);
 	if (rh_call_parse(line, size, call, &err) < 0)
 		rh_call_fail(call, "bad-request", "%s", err.text);
 	else
@@ -342,6 +339,7 @@ int rh_control_start(const struct rh_control_options *options, struct rh_control
 	if (!control)
 		return rh_err_set(err, -ENOMEM, "out of memory");
 	control->options = *options;
+	rh_list_init(&control->calls);
 
 	int r = open_door(options->config, control, err);
 
@@ -374,6 +372,13 @@ void rh_control_close(struct rh_control *control, void (*cb)(void *arg), void *a
 	control->closed_arg = arg;
 	for (struct rh_control_conn *conn = control->conns; conn; conn = conn->next)
 		conn_close(conn);
+	/* The engine may take half a minute over its answer. */
+	while (!rh_list_is_empty(&control->calls)) {
+		struct rh_call *call = rh_list_first(&control->calls, struct rh_call, node);
+
+		rh_list_remove(&call->node);
+		call->control = NULL;
+	}
 	rh_door_close(control->door, on_door_closed, control);
 }
 

@@ -57,20 +57,6 @@ static void ended(struct rh_job *job)
 	rh_job_maybe_free(job);
 }
 
-static void on_swept(void *arg, int r, uint64_t bytes, uint64_t n_files)
-{
-	struct rh_job *job = arg;
-
-	job->n_async--;
-	if (!job->closing && n_files > 0)
-		rh_job_event(job, "workspace.scrubbed", "%llu files, %llu KiB",
-			(unsigned long long)n_files, (unsigned long long)bytes >> 10);
-	if (!job->closing && r < 0 && r != -ECANCELED)
-		rh_job_event(
-			job, "workspace.left", "not all of it could be deleted: %s", strerror(-r));
-	rh_job_maybe_free(job);
-}
-
 static void release(struct rh_job *job);
 
 static void on_released(
@@ -97,8 +83,7 @@ static void on_released(
 	}
 	job->scrubbed = r == 0 && job->profile->scrub == RH_SCRUB_ALL &&
 		(!job->profile->keep || !job->profile->keep[0]);
-	if (rh_mounter_sweep(job->all->options.mounter, job->runner->work, on_swept, job) == 0)
-		job->n_async++;
+	rh_job_sweep(job);
 	ended(job);
 }
 

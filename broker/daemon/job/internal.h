@@ -138,6 +138,9 @@ int rh_jobs_watch_start(struct rh_jobs *jobs);
 
 /* record.c */
 void rh_job_save(struct rh_job *job, rh_store_done_fn cb, void *arg);
+/* Stores, logs and publishes; @runner is for the log. */
+void rh_job_emit(const struct rh_jobs_options *options, const struct rh_store_event *event,
+	const char *runner);
 _printf_(3, 4) void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...);
 
 /* start.c */
@@ -161,6 +164,10 @@ void rh_job_end(struct rh_job *job, enum rh_store_job_result result, const char 
 void rh_job_on_worker_gone(struct rh_job *job);
 /* Its container is gone; the job goes on without, each step refused with @reason. */
 void rh_job_lose_container(struct rh_job *job, const char *reason);
+
+/* sweep.c */
+/* Deletes what its runner's trash has; what comes of it is told of this job, ended or gone. */
+void rh_job_sweep(const struct rh_job *job);
 
 /* retire.c */
 #define RH_JOB_KEEP_MAX 4096

@@ -69,16 +69,17 @@ void rh_job_save(struct rh_job *job, rh_store_done_fn cb, void *arg)
 }
 
 /* The log has it, too, if it cannot be stored. */
-static void emit(struct rh_jobs *all, const struct rh_store_event *event, const char *runner)
+void rh_job_emit(const struct rh_jobs_options *options, const struct rh_store_event *event,
+	const char *runner)
 {
 	char id[RH_ID_TEXT_SIZE];
 
 	rh_id_format(&event->job, id);
-	(void)rh_store_add_event(all->options.store, event);
-	rh_log_info(all->options.log, event->kind, RH_STR("job", id), RH_STR("runner", runner),
+	(void)rh_store_add_event(options->store, event);
+	rh_log_info(options->log, event->kind, RH_STR("job", id), RH_STR("runner", runner),
 		RH_STR("message", event->message));
-	if (all->options.on_event)
-		all->options.on_event(all->options.arg, event);
+	if (options->on_event)
+		options->on_event(options->arg, event);
 }
 
 void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...)
@@ -99,11 +100,12 @@ void rh_job_event(struct rh_job *job, const char *kind, const char *fmt, ...)
 
 	if (job->container)
 		event.container = *rh_container_instance(job->container);
-	emit(job->all, &event, job->runner->name);
+	rh_job_emit(&job->all->options, &event, job->runner->name);
 }
 
 void rh_jobs_on_flow(void *arg, struct rh_container *container, const char *kind, const char *text)
 {
+	const struct rh_jobs *jobs = arg;
 	struct rh_job *job = rh_container_owner(container);
 	const struct rh_store_event event = {
 		.time_ms = rh_wall_ms(),
@@ -113,5 +115,5 @@ void rh_jobs_on_flow(void *arg, struct rh_container *container, const char *kind
 		.message = text,
 	};
 
-	emit(arg, &event, job ? job->runner->name : "");
+	rh_job_emit(&jobs->options, &event, job ? job->runner->name : "");
 }

@@ -197,6 +197,8 @@ static void pump(struct rh_mount_channel *channel)
 
 	if (channel->mounter->closing)
 		return;
+	if (head && head->op == RH_MOUNT_SWEEP && channel->mounter->sweeps_ended)
+		head->failed = -ECANCELED;
 	if (head && !channel->busy && !head->failed && !channel->mounter->zygote_awaited) {
 		int r = send_to_helper(channel, head);
 
@@ -228,6 +230,7 @@ static void on_timer(uv_timer_t *timer)
 	if (!head || channel->mounter->closing)
 		return;
 	if (head->failed) {
+		/* A helper that is left at its sweep ends with its next word, or by the zygote. */
 		drop_link(channel);
 		fail(channel, head->failed, "no mount helper can be started; restart runnerhubd");
 	} else if (head->deadline_ms <= rh_now_ms()) {
@@ -269,6 +272,12 @@ void rh_mount_channel_submit(struct rh_mount_channel *channel, struct rh_mount_p
 	channel->tail = &pending->next;
 	channel->n_pending++;
 	pump(channel);
+}
+
+void rh_mount_channel_end_sweeps(struct rh_mount_channel *channel)
+{
+	if (channel->mounter)
+		pump(channel);
 }
 
 void rh_mount_channel_cancel(struct rh_mount_channel *channel, int r)

@@ -165,7 +165,16 @@ int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swep
 {
 	struct rh_mount_request request = {.op = RH_MOUNT_SWEEP, .dir = {.parent = work}};
 
+	if (mounter->sweeps_ended)
+		return rh_origin(-ECANCELED);
 	return rh_trace(submit(mounter, &request, NULL, cb, arg));
+}
+
+void rh_mounter_end_sweeps(struct rh_mounter *mounter)
+{
+	mounter->sweeps_ended = true;
+	for (size_t i = 0; i < RH_MOUNT_HELPERS && !mounter->closing; i++)
+		rh_mount_channel_end_sweeps(&mounter->channels[i]);
 }
 
 int rh_mounter_make_dir(struct rh_mounter *mounter, const char *parent, const char *name,

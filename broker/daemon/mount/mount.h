@@ -134,6 +134,12 @@ int rh_mounter_retire(struct rh_mounter *mounter, const struct rh_mount_retire *
 	rh_mount_done_fn cb, void *arg);
 /* Deletes <work>/_runnerhub/trash/… in the background; @cb may be NULL. */
 int rh_mounter_sweep(struct rh_mounter *mounter, const char *work, rh_mount_swept_fn cb, void *arg);
+/*
+ * No more sweeps, since the broker stops: one that is under way ends where it is, and those that
+ * wait are not begun; all are called back with -ECANCELED. What is left is swept after the next
+ * start. Containers' directories are still removed.
+ */
+void rh_mounter_end_sweeps(struct rh_mounter *mounter);
 /* Makes a container's own directory, <parent>/<name>, and socket/ in it, both mode 0700; where
  * slots are used its slot, too. */
 int rh_mounter_make_dir(struct rh_mounter *mounter, const char *parent, const char *name,

@@ -75,6 +75,7 @@ struct rh_mounter {
 	bool slots; /* this kernel has no detached mounts */
 	uint64_t seq;
 	unsigned n_handles;
+	bool sweeps_ended; /* a helper that is at one is left */
 	bool closing;
 	void (*on_closed)(void *arg);
 	void *on_closed_arg;
@@ -87,6 +88,8 @@ int rh_mount_channel_start(struct rh_mount_channel *channel, struct rh_mounter *
 void rh_mount_channel_close(struct rh_mount_channel *channel);
 /* Consumes @pending. Its callback comes later in any case. */
 void rh_mount_channel_submit(struct rh_mount_channel *channel, struct rh_mount_pending *pending);
+/* Answers its sweeps with -ECANCELED, the one at hand first. May not be started. */
+void rh_mount_channel_end_sweeps(struct rh_mount_channel *channel);
 /* Answers whatever waits. */
 void rh_mount_channel_cancel(struct rh_mount_channel *channel, int r);
 

@@ -75,6 +75,33 @@ START_TEST(sweeps_run_beside_attaches)
 }
 END_TEST
 
+/* A broker that stops does not wait for a huge workspace, but still removes its containers'. */
+START_TEST(sweeps_end_before_the_mounter)
+{
+	struct answer swept = {0};
+	struct answer waits = {0};
+	struct answer removed = {0};
+
+	ck_assert_int_eq(kill(fix_helper("rh-sweep"), SIGSTOP), 0);
+	ck_assert_int_eq(rh_mounter_sweep(fix_mounter, fake_work, fix_on_swept, &swept), 0);
+	ck_assert_int_eq(
+		rh_mounter_remove_tree(fix_mounter, fake_state, "x", fix_on_swept, &removed), 0);
+	ck_assert_int_eq(rh_mounter_sweep(fix_mounter, fake_work, fix_on_swept, &waits), 0);
+	rh_mounter_end_sweeps(fix_mounter);
+	ck_assert_int_eq(swept.n + waits.n, 0);
+	ck_assert_int_eq(
+		rh_mounter_sweep(fix_mounter, fake_work, fix_on_swept, &swept), -ECANCELED);
+	fix_run_until(&swept, 1);
+	fix_run_until(&waits, 1);
+	fix_run_until(&removed, 1);
+	ck_assert_int_eq(swept.r, -ECANCELED);
+	ck_assert_int_eq(waits.r, -ECANCELED);
+	ck_assert_int_eq(removed.r, 0);
+	/* Once more: there is nothing left to end. */
+	rh_mounter_end_sweeps(fix_mounter);
+}
+END_TEST
+
 START_TEST(the_queue_is_bounded)
 {
 	struct answer answer = {0};
@@ -130,6 +157,7 @@ START_TEST(a_mounter_may_never_start)
 	fix_closed = false;
 	ck_assert_int_eq(rh_mounter_fork(&other, &err), 0);
 	ck_assert_int_eq(rh_mounter_sweep(other, fake_work, NULL, NULL), -ECANCELED);
+	rh_mounter_end_sweeps(other);
 	rh_mounter_close(other, fix_on_closed, NULL);
 	ck_assert(fix_closed);
 	fix_closed = false;
@@ -139,7 +167,8 @@ END_TEST
 static void tests(Suite *suite)
 {
 	const TTest *const all[] = {a_job_comes_and_goes, sweeps_run_beside_attaches,
-		the_queue_is_bounded, closing_answers_what_waits, a_mounter_may_never_start};
+		sweeps_end_before_the_mounter, the_queue_is_bounded, closing_answers_what_waits,
+		a_mounter_may_never_start};
 	TCase *helpers = tcase_create("mounter");
 
 	tcase_add_checked_fixture(helpers, fix_setup, fix_teardown);
