@@ -164,7 +164,9 @@ void rh_container_discard(
 const struct rh_id *rh_container_instance(const struct rh_container *container);
 const struct rh_id *rh_container_job(const struct rh_container *container);
 enum rh_container_state rh_container_state(const struct rh_container *container);
+/* What it was made from, and the configuration that this is part of. */
 const struct rh_profile *rh_container_profile(const struct rh_container *container);
+struct rh_config *rh_container_config(const struct rh_container *container);
 const char *rh_container_name(const struct rh_container *container); /* as the engine shows it */
 pid_t rh_container_pid(const struct rh_container *container);
 /* What the rules of its network are put into force with, as network.firewall has it; "": it is on

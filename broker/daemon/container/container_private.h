@@ -338,12 +338,16 @@ void rh_containers_answer_due(struct rh_containers *all);
 void rh_containers_serve_waiting(struct rh_containers *all);
 void rh_containers_fail_waiting(struct rh_containers *all, struct rh_container_pool *pool, int r,
 	const struct rh_err *err, bool only_tired);
+/* Whoever waits for a container of a profile that is no longer configured is told. */
+void rh_containers_fail_orphans(struct rh_containers *all, struct rh_container_pool *pool);
 void rh_containers_tick_requests(struct rh_containers *all, int64_t now_ms);
 void rh_containers_drop_requests(struct rh_containers *all);
 
 /* pools.c */
 /* Makes one that has no profile if there is none. NULL if out of memory. */
 struct rh_container_pool *rh_containers_pool_get(struct rh_containers *all, const char *profile);
+/* Is it other than its profile says now? Then no job may have it. */
+bool rh_container_is_stale(const struct rh_container *container);
 int rh_containers_load_pools(struct rh_containers *all);
 void rh_containers_free_pools(struct rh_containers *all);
 void rh_containers_tick_announcements(struct rh_containers *all, int64_t now_ms);

@@ -234,6 +234,11 @@ const struct rh_profile *rh_container_profile(const struct rh_container *contain
 	return container->profile;
 }
 
+struct rh_config *rh_container_config(const struct rh_container *container)
+{
+	return container->config;
+}
+
 const char *rh_container_name(const struct rh_container *container)
 {
 	return container->name;

@@ -108,23 +108,52 @@ struct rh_container_pool *rh_containers_pool_get(struct rh_containers *all, cons
 	return pool;
 }
 
-/* Idle containers that are not as the profile says now are of no use. */
-static void end_stale(struct rh_container_pool *pool)
+bool rh_container_is_stale(const struct rh_container *container)
 {
-	rh_list_for_each (at, &pool->idle) {
-		struct rh_container *container = rh_list_entry(at, struct rh_container, idle_node);
+	const struct rh_container_pool *pool = container->pool;
 
-		if (!pool->profile || strcmp(container->revision, pool->revision) != 0)
-			rh_container_end(container, "its profile was changed", false);
+	return !pool->profile || strcmp(container->revision, pool->revision) != 0;
+}
+
+static void end_if_stale(struct rh_container *container)
+{
+	if (rh_container_is_stale(container))
+		rh_container_end(container, "its profile was changed", false);
+}
+
+static void end_stale_idle(struct rh_container_pool *pool)
+{
+	rh_list_for_each (at, &pool->idle)
+		end_if_stale(rh_list_entry(at, struct rh_container, idle_node));
+}
+
+/* Containers that no job has yet are of no use if they are not as their profile says now; those
+ * that are being made are looked at when they are offered. */
+static void end_stale(struct rh_containers *all)
+{
+	rh_list_for_each (at, &all->due) {
+		struct rh_container_request *request =
+			rh_list_entry(at, struct rh_container_request, node);
+
+		if (request->container)
+			end_if_stale(request->container); /* and it waits again */
 	}
+	rh_list_for_each (at, &all->pools)
+		end_stale_idle(rh_list_entry(at, struct rh_container_pool, node));
+	rh_list_for_each (at, &all->pools)
+		rh_containers_fail_orphans(all, rh_list_entry(at, struct rh_container_pool, node));
 }
 
 int rh_containers_load_pools(struct rh_containers *all)
 {
 	const struct rh_config *config = all->config;
 
-	rh_list_for_each (at, &all->pools)
-		rh_list_entry(at, struct rh_container_pool, node)->profile = NULL;
+	rh_list_for_each (at, &all->pools) {
+		struct rh_container_pool *pool = rh_list_entry(at, struct rh_container_pool, node);
+
+		pool->profile = NULL;
+		pool->revision[0] = '\0';
+	}
 	for (size_t i = 0; i < config->n_profiles; i++) {
 		struct rh_container_pool *pool =
 			rh_containers_pool_get(all, config->profiles[i].name);
@@ -137,8 +166,7 @@ int rh_containers_load_pools(struct rh_containers *all)
 		pool->problem[0] = '\0';
 		pool->pulled = false;
 	}
-	rh_list_for_each (at, &all->pools)
-		end_stale(rh_list_entry(at, struct rh_container_pool, node));
+	end_stale(all);
 	return 0;
 }
 

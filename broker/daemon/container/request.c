@@ -79,6 +79,11 @@ void rh_container_offer(struct rh_container *container)
 		rh_container_init_ended(container);
 		return;
 	}
+	/* While it was being made. Who waits gets one that is made now. */
+	if (rh_container_is_stale(container)) {
+		rh_container_end(container, "its profile was changed", false);
+		return;
+	}
 	request = take_waiting(container->pool);
 	if (request)
 		promise(request, container, true);
@@ -242,6 +247,11 @@ static int explain_wait(
 	uint32_t n_taken =
 		pool->n_by_state[RH_CONTAINER_WARM] + pool->n_by_state[RH_CONTAINER_LEASED];
 
+	if (!pool->profile)
+		return rh_err_set(err, -ENOENT,
+			"profile %s is not configured any more; configure it, or give the runner "
+			"another",
+			pool->name);
 	if (!rh_engine_is_up(all->options.engine))
 		return rh_err_set(err, -ENOTCONN, "%s", rh_engine_problem(all->options.engine));
 	if (pool->profile && n_taken >= pool->profile->max)
@@ -255,6 +265,14 @@ static int explain_wait(
 	if (pool->problem[0])
 		return rh_err_set(err, -EIO, "%s", pool->problem);
 	return rh_err_set(err, -ETIMEDOUT, "the container engine was too slow");
+}
+
+void rh_containers_fail_orphans(struct rh_containers *all, struct rh_container_pool *pool)
+{
+	struct rh_err err = {0};
+
+	if (!pool->profile)
+		rh_containers_fail_waiting(all, pool, explain_wait(all, pool, &err), &err, false);
 }
 
 void rh_containers_tick_requests(struct rh_containers *all, int64_t now_ms)

@@ -104,7 +104,7 @@ static void judge(struct rh_job *job, const struct reading *reading)
 	(void)snprintf(reason, sizeof(reason),
 		"the container is not as isolated as profile %s asks for: %s; see `runnerhub jobs "
 		"show %.12s --isolation`",
-		job->profile->name, reading->verdict, job->id_text);
+		reading->wanted.profile->name, reading->verdict, job->id_text);
 	/* Where a test has switched a defence off, it wants to see what comes of it. */
 	if (!rh_weaken_entry())
 		rh_job_lose_container(job, reason);
@@ -133,14 +133,15 @@ void rh_job_read_isolation(struct rh_job *job, const struct rh_mount_result *res
 		return;
 	}
 	reading->job = job;
-	reading->config = rh_config_ref(job->config);
+	reading->config = rh_config_ref(rh_container_config(job->container));
 	reading->pid = rh_container_pid(job->container);
 	(void)snprintf(reading->firewall, sizeof(reading->firewall), "%s",
 		rh_container_firewall(job->container));
 	reading->slot = !rh_containers_map_ids(job->all->options.containers);
 	reading->no_follow = result->no_follow;
 	reading->wanted = (struct rh_enforced_wanted){
-		.profile = job->profile,
+		/* A reload may have come between the job and its container. */
+		.profile = rh_container_profile(job->container),
 		.workspace = reading->workspace,
 		.id_mapped = result->id_mapped,
 	};

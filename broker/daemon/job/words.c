@@ -10,12 +10,16 @@
 
 void rh_job_say_ready(const struct rh_job *job, char *buf, size_t size)
 {
-	const struct rh_profile *p = job->profile;
+	/* What it is made from, which a reload may have changed since the job came. */
+	const struct rh_profile *p = rh_container_profile(job->container);
 	char limits[160];
 	const char *user = "";
 	int n = 0;
 
-	if (p->user != RH_USER_RUNNER && !rh_containers_map_ids(job->all->options.containers))
+	if (!p->image)
+		p = job->profile; /* an adopted one, of a profile that is gone */
+	if (job->profile->user != RH_USER_RUNNER &&
+		!rh_containers_map_ids(job->all->options.containers))
 		user = "user: the runner's own, since this kernel (before 5.12) maps no ids\n";
 	if (p->cpus > 0)
 		n += snprintf(limits + n, sizeof(limits) - (size_t)n, "%g cpus, ", p->cpus);

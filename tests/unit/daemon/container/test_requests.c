@@ -342,6 +342,75 @@ START_TEST(test_reload)
 }
 END_TEST
 
+/* A container that is being made meanwhile is of the old profile. */
+START_TEST(test_reload_while_one_is_made)
+{
+	struct rh_profile other = f.profile;
+	struct rh_config config = f.config;
+
+	fixture_up();
+	fixture_acquire();
+	UNTIL(fakes.n_creates == 1);
+	config.n_refs = 1;
+	config.profiles = &other;
+	other.image = (char *)"img2";
+	rh_containers_reload(f.all, &config);
+	UNTIL(f.n_acquired == 1);
+	ck_assert_int_eq(f.acquire_r, 0);
+	ck_assert_str_eq(fixture_fake()->image, "img2");
+	ck_assert_ptr_eq(rh_container_profile(f.container), &other);
+	ck_assert_ptr_eq(rh_container_config(f.container), &config);
+	rh_container_discard(f.container, "over", NULL, NULL);
+	fixture_close(true);
+	UNTIL(fakes.n_pending == 0);
+	ck_assert_uint_eq(config.n_refs, 1);
+}
+END_TEST
+
+/* One is promised, and its request is to be answered in the loop's next turn. */
+START_TEST(test_reload_after_the_promise)
+{
+	struct rh_profile other = f.profile;
+	struct rh_config config = f.config;
+
+	f.profile.warm = 1;
+	fixture_up();
+	UNTIL(fixture_view().n_warm == 1);
+	fixture_acquire();
+	config.n_refs = 1;
+	config.profiles = &other;
+	other.egress = (char *[]){(char *)"deny", NULL};
+	rh_containers_reload(f.all, &config);
+	UNTIL(f.n_acquired == 1);
+	ck_assert_int_eq(f.acquire_r, 0);
+	ck_assert_ptr_eq(rh_container_profile(f.container), &other);
+	rh_container_discard(f.container, "over", NULL, NULL);
+	fixture_close(true);
+	UNTIL(fakes.n_pending == 0);
+	ck_assert_uint_eq(config.n_refs, 1);
+}
+END_TEST
+
+START_TEST(test_reload_without_the_profile)
+{
+	struct rh_config config = f.config;
+
+	fixture_up();
+	fixture_acquire();
+	UNTIL(fakes.n_creates == 1);
+	config.n_refs = 1;
+	config.n_profiles = 0;
+	rh_containers_reload(f.all, &config);
+	UNTIL(f.n_acquired == 1);
+	ck_assert_int_eq(f.acquire_r, -ENOENT);
+	ck_assert_ptr_nonnull(strstr(f.err.text, "profile p is not configured any more"));
+	UNTIL(fakes_n_containers() == 0);
+	fixture_close(true);
+	UNTIL(fakes.n_pending == 0);
+	ck_assert_uint_eq(config.n_refs, 1);
+}
+END_TEST
+
 START_TEST(test_drain)
 {
 	f.profile.warm = 1;
@@ -366,7 +435,9 @@ static void tests_of_requests(Suite *suite)
 		test_image_missing, test_image_is_fetched, test_image_is_always_fetched,
 		test_runtimes, test_agent_dies_at_once, test_agent_silent, test_nofile_refused,
 		test_refused_always, test_network_removed, test_network_removed_always,
-		test_engine_down, test_network_is_not_isolated, test_reload, test_drain};
+		test_engine_down, test_network_is_not_isolated, test_reload,
+		test_reload_while_one_is_made, test_reload_after_the_promise,
+		test_reload_without_the_profile, test_drain};
 	TCase *tcase = tcase_create("requests");
 
 	tcase_add_checked_fixture(tcase, fixture_setup, fixture_teardown);

@@ -190,6 +190,16 @@ const struct rh_id *rh_container_job(const struct rh_container *container)
 	return &container->job;
 }
 
+const struct rh_profile *rh_container_profile(const struct rh_container *container)
+{
+	return container->profile;
+}
+
+struct rh_config *rh_container_config(const struct rh_container *container)
+{
+	return container->config;
+}
+
 uint64_t rh_container_last_step(const struct rh_container *container)
 {
 	return 0;

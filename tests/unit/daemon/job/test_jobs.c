@@ -215,10 +215,29 @@ START_TEST(a_sweep_that_the_stop_cuts_says_nothing)
 }
 END_TEST
 
+START_TEST(isolation_is_judged_by_what_the_container_is_made_of)
+{
+	struct rh_store_job record = record_of(RH_JOB_RUNNING);
+	struct rh_profile newer = {.name = (char *)"p"};
+	struct rh_config reloaded = {.n_refs = 1, .profiles = &newer, .n_profiles = 1};
+	struct rh_container container = {.profile = &newer, .config = &reloaded};
+	const struct rh_mount_result result = {.id_mapped = true};
+
+	adopt(&record);
+	ck_assert(rh_jobs_wants(jobs, &record.id, &container));
+	rh_job_read_isolation(jobs->jobs, &result);
+	ck_assert_uint_eq(reloaded.n_refs, 2);
+	UNTIL(fakes.judged_by && reloaded.n_refs == 1);
+	ck_assert_ptr_eq(fakes.judged_by, &newer);
+	close_jobs();
+}
+END_TEST
+
 static void tests_of_jobs(Suite *suite)
 {
 	const TTest *const tests[] = {a_sweep_holds_no_job, a_sweep_tells_what_it_has_left,
-		a_sweep_that_the_stop_cuts_says_nothing};
+		a_sweep_that_the_stop_cuts_says_nothing,
+		isolation_is_judged_by_what_the_container_is_made_of};
 	TCase *tcase = tcase_create("jobs");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
