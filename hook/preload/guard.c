@@ -20,15 +20,13 @@
 
 #include "state.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 static bool in(const char *path, const char *dir, size_t n)
 {
 	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-/* What follows the work directory in @path, if a job can write there; else NULL. */
-static const char *guarded(const char *path)
+/* What follows the work directory in @path, "" for a path elsewhere; NULL if nothing is guarded. */
+static const char *place(const char *path)
 {
 	const char *dirs[] = {rh_state.work, rh_state.real_work};
 
@@ -38,21 +36,28 @@ static const char *guarded(const char *path)
 		const char *rest = path + strlen(dirs[i]) + 1;
 
 		if (in(path, dirs[i], (size_t)(rest - path - 1)) && rest[-1])
-			return rest[0] != '_' || in(rest, "_temp", 5) ? rest : NULL;
+			return rest;
 	}
-	return NULL;
+	return "";
 }
 
-void rh_guard_name(int fd, char ret_name[RH_GUARD_NAME])
+/* Can a job write there? */
+static bool is_jobs(const char *rest)
 {
-	int ten = 1;
+	return rest && *rest && !in(rest, "_actions", 8) && !in(rest, "_tool", 5);
+}
 
-	memcpy(ret_name, "/proc/self/fd/", 14);
-	for (ret_name += 14; fd / ten >= 10; ten *= 10)
-		;
-	for (; ten > 0; ten /= 10)
-		*ret_name++ = (char)('0' + fd / ten % 10);
-	*ret_name = '\0';
+/* What else a job may name to its Worker: another runner's action; a device, where opening is
+ * acting (a watchdog) or waiting. Of those it is left what the runtime itself needs. */
+static bool is_foreign(int dir, const char *path, const char *rest)
+{
+	const char *last = strrchr(path, '/');
+	struct statx stx;
+
+	return (!*rest && last && strncmp(last, "/action.y", 9) == 0) ||
+		(statx(dir, path, 0, STATX_TYPE, &stx) == 0 &&
+			(S_ISBLK(stx.stx_mode) || S_ISCHR(stx.stx_mode)) &&
+			stx.stx_rdev_major != 1);
 }
 
 /* Is it a file or directory of the job that @rest was asked of? */
@@ -72,7 +77,7 @@ static bool is_inside(const char *name, int fd, const char *rest)
 	const char *at = real + n_work + 1;
 
 	return in(at, rest, strcspn(rest, "/")) ||
-		(rest[0] != '_' && (in(at, "_temp", 5) || in(at, "_actions", 8)));
+		(!in(rest, "_temp", 5) && (in(at, "_temp", 5) || in(at, "_actions", 8)));
 }
 
 static int open_at(int dir, const char *path, int flags, mode_t mode)
@@ -82,12 +87,14 @@ static int open_at(int dir, const char *path, int flags, mode_t mode)
 
 static int guard(int dir, const char *path, int flags, mode_t mode)
 {
-	const char *rest = guarded(path);
+	const char *rest = place(path);
 	char name[PATH_MAX];
 	const char *last = NULL;
 	int look = O_PATH | O_CLOEXEC, fd = -1;
 
-	if (!rest)
+	if (rest && !is_jobs(rest) && is_foreign(dir, path, rest))
+		return errno = EACCES, -1;
+	if (!is_jobs(rest))
 		return open_at(dir, path, flags, mode);
 
 	int found = open_at(dir, path, look | (flags & (O_NOFOLLOW | O_DIRECTORY)), 0);
@@ -101,7 +108,7 @@ static int guard(int dir, const char *path, int flags, mode_t mode)
 	}
 	if (found < 0)
 		return -1;
-	rh_guard_name(found, name);
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", found);
 	errno = EACCES;
 	if (!last && (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		errno = EEXIST;
@@ -144,7 +151,7 @@ EXPORT FILE *fopen64(const char *filename, const char *modes)
 
 EXPORT DIR *opendir(const char *name)
 {
-	if (!guarded(name) && rh_state.next.opendir)
+	if (!is_jobs(place(name)) && rh_state.next.opendir)
 		return rh_state.next.opendir(name);
 
 	int fd = guard(AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);

@@ -18,8 +18,6 @@
 
 #include "state.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
 /* Words of an exec whose argv[0] is not its path: .NET never does that, so few suffice. */
 #define RELAY_WORDS_MAX 64
 

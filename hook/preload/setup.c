@@ -95,7 +95,7 @@ static const char *find_hook(struct rh_state *state, const char *variable, const
  * written. A text with escapes is none that can be compared. */
 static bool find_work(struct rh_state *state, const char *root, size_t root_size)
 {
-	char text[8192] = "", name[RH_GUARD_NAME];
+	char text[8192] = "";
 	const char *settings = keep(state, root, root_size, ".runner");
 	int fd = settings ? open(settings, O_RDONLY | O_CLOEXEC) : -1;
 	char *folder = NULL;
@@ -113,11 +113,8 @@ static bool find_work(struct rh_state *state, const char *root, size_t root_size
 				       : keep(state, root, root_size, folder);
 	if (!state->work || strchr(folder, '\\'))
 		return false;
-	fd = open(state->work, O_PATH | O_CLOEXEC);
-	rh_guard_name(fd < 0 ? 0 : fd, name);
-	n = fd < 0 ? -1 : readlink(name, text, sizeof(text));
-	(void)close(fd);
-	state->real_work = n < 0 ? state->work : keep(state, text, (size_t)n, NULL);
+	state->real_work =
+		realpath(state->work, text) ? keep(state, text, strlen(text), NULL) : state->work;
 	return state->real_work != NULL;
 }
 

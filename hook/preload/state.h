@@ -46,8 +46,6 @@ struct rh_state {
 	char text[RH_STATE_TEXT];
 };
 
-/* "/proc/self/fd/N", by which the kernel says where a descriptor is. Stack only. */
-#define RH_GUARD_NAME 32
-void rh_guard_name(int fd, char ret_name[RH_GUARD_NAME]) __attribute__((visibility("hidden")));
+#define EXPORT __attribute__((visibility("default")))
 
 extern struct rh_state rh_state __attribute__((visibility("hidden")));

@@ -64,6 +64,29 @@ static int locate_remote(
 	return 0;
 }
 
+/* Without "." and "..", by the letters alone, as .NET's Path.GetFullPath() does. */
+static char *full_path(const char *path)
+{
+	char *full = rh_must(calloc(1, strlen(path) + 2));
+	size_t used = 0;
+
+	for (const char *at = path; *(at += strspn(at, "/"));) {
+		size_t n = strcspn(at, "/");
+
+		if (n == 2 && strncmp(at, "..", n) == 0) {
+			while (used > 0 && full[--used] != '/')
+				;
+		} else if (n != 1 || at[0] != '.') {
+			full[used++] = '/';
+			memcpy(full + used, at, n);
+			used += n;
+		}
+		full[used] = '\0';
+		at += n;
+	}
+	return full;
+}
+
 static int locate(
 	struct rh_job *job, const char *uses, struct rh_action *action, struct rh_err *err)
 {
@@ -74,7 +97,9 @@ static int locate(
 	action->local = true;
 	action->repository = rh_dup("");
 	action->ref = rh_dup("");
-	action->dir = rh_fmt("%s/%s", job->workspace, uses);
+	_cleanup_(rh_freep) char *path = rh_fmt("%s/%s", job->workspace, uses);
+
+	action->dir = full_path(path);
 	return 0;
 }
 
