@@ -56,7 +56,8 @@ static void on_signal(void *arg, uint32_t events)
 		return;
 	if (info.ssi_signo == SIGCHLD)
 		reap(signals->steps);
-	else if (signals->from_host(info.ssi_uid, (pid_t)info.ssi_pid))
+	/* Who sends by rt_sigqueueinfo(2) fills in himself who he is. */
+	else if (info.ssi_code == SI_USER && signals->from_host(info.ssi_uid, (pid_t)info.ssi_pid))
 		rh_loop_stop(signals->loop);
 }
 

@@ -194,6 +194,12 @@ static void relay(struct rh_step *step, const struct rh_wire_msg *msg)
 	(void)kill(step->pid, body->signal); /* not yet reaped: the pid is its own */
 }
 
+static void kill_step(const struct rh_step *step)
+{
+	(void)kill(-step->pid, SIGKILL); /* its group since before its program, */
+	(void)kill(step->pid, SIGKILL); /* which may have left it; neither is reaped */
+}
+
 static void client_lost(struct rh_step *step)
 {
 	if (step->state == RH_STEP_READY) {
@@ -202,7 +208,7 @@ static void client_lost(struct rh_step *step)
 	}
 	release_channel(step);
 	step->flags |= RH_WIRE_STEP_CLIENT_LOST;
-	(void)kill(-step->pid, SIGKILL); /* its own group since before its program */
+	kill_step(step);
 }
 
 static void on_channel(void *arg, uint32_t events)
@@ -339,7 +345,7 @@ void rh_steps_kill(struct rh_steps *steps, uint64_t id, const char *why)
 			continue;
 		free(step->failure);
 		step->failure = make_line(why); /* without memory it ends without a word */
-		(void)kill(-step->pid, SIGKILL); /* not reaped: the group is its own */
+		kill_step(step);
 	}
 }
 

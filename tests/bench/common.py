@@ -57,7 +57,7 @@ def runnerhub(*words):
     return json.loads(out.stdout)
 
 
-def wait_warm(profile, n, seconds=120):
+def wait_warm(profile, n, seconds=600):
     """Until the pool has so many warm containers."""
     end = time.monotonic() + seconds
     while True:

@@ -146,6 +146,7 @@ struct rh_container {
 	uv_timer_t timer; /* lease, death, removal: one at a time */
 	struct rh_id job;
 	uint64_t last_step;
+	uint64_t n_reports; /* of steps' ends, to this broker */
 	struct rh_container_lease_call lease;
 	void *owner;
 

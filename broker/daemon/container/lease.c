@@ -14,6 +14,9 @@
 #include "broker/daemon/container/container_private.h"
 #include "runnerhub/clock.h"
 
+/* How many more reports than twice a step an agent may send: those that come again. */
+#define REPORTS_SPARE 64
+
 static void deliver(struct rh_container *container)
 {
 	rh_container_leased_fn cb = container->lease.cb;
@@ -223,6 +226,12 @@ void rh_container_on_step_ended(void *arg, const struct rh_wire_step_report *rep
 		return;
 	if (!rh_id_equal(&report->job, &container->job)) {
 		rh_container_lost(container, "its agent reports steps of another job");
+		return;
+	}
+	/* Again after an adoption, or where the store did not take it. */
+	if (report->step == 0 || report->step > container->last_step ||
+		container->n_reports++ > REPORTS_SPARE + 2 * container->last_step) {
+		rh_container_lost(container, "its agent reports steps that nobody began");
 		return;
 	}
 	options->on_step_ended(options->arg, container, report);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -365,23 +366,42 @@ START_TEST(a_dead_client_takes_its_process_group_along)
 }
 END_TEST
 
-START_TEST(a_step_that_the_broker_ends_says_why)
+static void send_kill(uint64_t id, const char *why)
 {
-	static const char why[] = "runnerhub: too long";
-	struct rig_step step = go("trap '' TERM INT HUP; sleep 100 & echo up; sleep 100");
-	struct rh_wire_step_ref ref = {.job = rig.job, .step = step.id + 1};
-	uint8_t body[sizeof(ref) + sizeof(why)];
+	const struct rh_wire_step_ref ref = {.job = rig.job, .step = id};
+	uint8_t body[sizeof(ref) + 64];
+
+	memcpy(body, &ref, sizeof(ref));
+	memcpy(body + sizeof(ref), why, strlen(why));
+	ck_assert_int_eq(rh_wire_send(rig.broker, RH_WIRE_STEP_KILL, body,
+				 sizeof(ref) + strlen(why), NULL, 0),
+		0);
+}
+
+/* Its main process makes another's group its own. */
+START_TEST(a_step_that_left_its_group_ends_all_the_same)
+{
+	struct rig_step step = go("exec python3 -c 'import os, time\n"
+				  "child = os.fork()\n"
+				  "if child == 0:\n"
+				  "  os.closerange(0, 3); time.sleep(100)\n"
+				  "os.setpgid(child, child); os.setpgid(0, child)\n"
+				  "print(\"up\", flush=True); time.sleep(100)'");
 
 	await_word(&step, "up");
-	/* First one that is not running. */
-	memcpy(body + sizeof(ref), why, sizeof(why));
-	for (int i = 0; i < 2; i++) {
-		memcpy(body, &ref, sizeof(ref));
-		ck_assert_int_eq(rh_wire_send(rig.broker, RH_WIRE_STEP_KILL, body, sizeof(body) - 1,
-					 NULL, 0),
-			0);
-		ref.step = step.id;
-	}
+	send_kill(step.id, "runnerhub: too long");
+	rig_finish(&rig, &step, &result);
+	ck_assert_int_eq(result.exit_code, 128 + SIGKILL);
+}
+END_TEST
+
+START_TEST(a_step_that_the_broker_ends_says_why)
+{
+	struct rig_step step = go("trap '' TERM INT HUP; sleep 100 & echo up; sleep 100");
+
+	await_word(&step, "up");
+	send_kill(step.id + 1, "runnerhub: of one that is not running");
+	send_kill(step.id, "runnerhub: too long");
 	rig_finish(&rig, &step, &result);
 	ck_assert_int_eq(result.exit_code, 128 + SIGKILL);
 	ck_assert_str_eq(result.text, "runnerhub: too long\n");
@@ -491,6 +511,22 @@ START_TEST(others_are_turned_away)
 }
 END_TEST
 
+/* A sender inside may claim to be nobody it knows: only the kernel's own word counts. */
+START_TEST(a_signal_with_a_forged_sender_is_left_out)
+{
+	siginfo_t info = {.si_signo = SIGTERM, .si_code = SI_QUEUE};
+
+	rig_start_agent(&rig, NULL);
+	rig.broker = rig_connect(&rig);
+	(void)rig_hello(rig.broker);
+	ck_assert_int_eq((int)syscall(SYS_rt_sigqueueinfo, rig.agent, SIGTERM, &info), 0);
+	ck_assert_int_eq(rig_lease(rig.broker, &rig.job, getuid(), getgid()), RH_WIRE_LEASED);
+	rig_run_sh(&rig, "echo here", &result);
+	ck_assert_str_eq(result.out, "here\n");
+	rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(a_plain_user_has_its_streams_and_its_ids)
 {
 	const uid_t uid = getuid() == 0 ? 12345 : getuid();
@@ -523,6 +559,7 @@ static void tests(Suite *suite)
 		a_block_that_is_none_is_refused_with_a_reason, go_may_lie_in_the_channel,
 		what_was_taken_back_does_not_run, signals_go_to_the_main_process_alone,
 		a_dead_client_takes_its_process_group_along, a_step_that_the_broker_ends_says_why,
+		a_step_that_left_its_group_ends_all_the_same,
 		nonsense_on_a_channel_is_a_dead_client, many_at_once,
 		more_than_the_most_are_refused};
 	TCase *leased = tcase_create("leased");
@@ -532,8 +569,9 @@ static void tests(Suite *suite)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		tcase_add_test(leased, all[i]);
 	suite_add_tcase(suite, leased);
-	RH_ADD_TESTS(
-		suite, "others", others_are_turned_away, a_plain_user_has_its_streams_and_its_ids);
+	RH_ADD_TESTS(suite, "others", others_are_turned_away,
+		a_signal_with_a_forged_sender_is_left_out,
+		a_plain_user_has_its_streams_and_its_ids);
 }
 
 RH_TEST_MAIN("agent", tests);

@@ -27,6 +27,8 @@ enum fake_agent_mode {
 	FAKE_AGENT_REFUSES, /* no lease */
 	FAKE_AGENT_BREAKS, /* closes the connection when it gets a lease, once */
 	FAKE_AGENT_LEASED, /* says at once that it is */
+	FAKE_AGENT_INVENTS, /* reports the end of a step that nobody began */
+	FAKE_AGENT_REPEATS, /* reports the end of a step a thousand times */
 };
 
 struct fake_container {

@@ -203,6 +203,22 @@ START_TEST(test_dead_idle_is_not_handed_out)
 }
 END_TEST
 
+START_TEST(test_reports_of_nothing)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fds[5] = {fd, fd, fd, fd, fd};
+
+	fakes.mode = _i == 0 ? FAKE_AGENT_INVENTS : FAKE_AGENT_REPEATS;
+	fixture_up();
+	fixture_lease_one();
+	ck_assert_int_eq(rh_container_step(f.container, 1, fds), 0);
+	UNTIL(f.n_lost == 1);
+	ck_assert_uint_le(f.n_reports, 100);
+	DISCARD("lost");
+	(void)close(fd);
+}
+END_TEST
+
 START_TEST(test_lease_refused)
 {
 	fakes.mode = FAKE_AGENT_REFUSES;
@@ -314,6 +330,7 @@ static void tests_of_life(Suite *suite)
 	tcase_add_test(tcase, test_cold);
 	tcase_add_test(tcase, test_cold_does_not_wait_for_start);
 	tcase_add_test(tcase, test_steps);
+	tcase_add_loop_test(tcase, test_reports_of_nothing, 0, 2);
 	tcase_add_test(tcase, test_killed);
 	tcase_add_test(tcase, test_removed_by_someone_else);
 	tcase_add_test(tcase, test_engine_dies_with_it);
