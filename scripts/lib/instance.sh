@@ -171,7 +171,9 @@ instance_containers() {
     ids=$(engine_api GET "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22runnerhub.hub%3D${hub//\//%2F}%22%5D%7D" |
         grep -oE '"Id":"[0-9a-f]{64}"' | cut -d '"' -f 4) || return 0
     for id in $ids; do
-        engine_api DELETE "/containers/$id?force=1&v=1" >/dev/null ||
+        # What the broker asked for last may be done just now.
+        engine_api DELETE "/containers/$id?force=1&v=1" >/dev/null 2>&1 ||
+            ! engine_api GET "/containers/$id/json" >/dev/null 2>&1 ||
             say "could not remove the container $id"
     done
 }
