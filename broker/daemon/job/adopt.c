@@ -7,6 +7,7 @@
  * lease wins over the store. A job whose Worker is gone is closed and its workspace scrubbed.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,9 +68,11 @@ static bool is_whole(const struct rh_store_job *record)
 	return rh_bond_fits(&bond, &record->id);
 }
 
+/* Nobody counts it: the jobs may be closed before it is answered. */
 struct leftover {
-	struct rh_jobs *jobs;
-	char *work;
+	struct rh_mounter *mounter;
+	struct rh_log *log;
+	char work[];
 };
 
 static void on_leftover_released(
@@ -77,13 +80,12 @@ static void on_leftover_released(
 {
 	struct leftover *left = arg;
 
-	if (r < 0)
-		rh_log_error(left->jobs->options.log,
+	if (r == 0)
+		(void)rh_mounter_sweep(left->mounter, left->work, NULL, NULL);
+	else if (r != -ECANCELED)
+		rh_log_error(left->log,
 			"a workspace could not be scrubbed; the next lease tries again",
 			RH_STR("work", left->work), RH_STR("why", err->text));
-	else
-		(void)rh_mounter_sweep(left->jobs->options.mounter, left->work, NULL, NULL);
-	free(left->work);
 	free(left);
 }
 
@@ -100,18 +102,16 @@ static void scrub_leftover(struct rh_jobs *jobs, const struct rh_runner *runner,
 		.scrub_workspace = !profile || profile->scrub == RH_SCRUB_ALL,
 		.keep = profile ? rh_job_keep_list(profile, keep) : NULL,
 	};
-	struct leftover *left = calloc(1, sizeof(*left));
+	size_t size = strlen(runner->work) + 1;
+	struct leftover *left = malloc(sizeof(*left) + size);
 
 	if (!left)
 		return; /* its marker stays: the next lease swaps it */
-	left->jobs = jobs;
-	left->work = strdup(runner->work);
-	if (!left->work ||
-		rh_mounter_release(jobs->options.mounter, &release, on_leftover_released, left) <
-			0) {
-		free(left->work);
+	left->mounter = jobs->options.mounter;
+	left->log = jobs->options.log;
+	memcpy(left->work, runner->work, size);
+	if (rh_mounter_release(jobs->options.mounter, &release, on_leftover_released, left) < 0)
 		free(left);
-	}
 }
 
 /* The Worker went while no broker looked. */

@@ -215,6 +215,21 @@ START_TEST(a_sweep_that_the_stop_cuts_says_nothing)
 }
 END_TEST
 
+/* The mounter answers when the jobs are gone: the broker was told to stop at once. */
+START_TEST(a_leftover_holds_no_jobs)
+{
+	struct rh_store_job record = record_of(RH_JOB_RUNNING);
+
+	end_worker();
+	adopt(&record);
+	ck_assert_ptr_null(jobs->jobs);
+	ck_assert_ptr_nonnull(fakes.released);
+	close_jobs();
+	fakes_release(0);
+	ck_assert_ptr_eq(fakes.sweeper, fakes_mounter());
+}
+END_TEST
+
 START_TEST(isolation_is_judged_by_what_the_container_is_made_of)
 {
 	struct rh_store_job record = record_of(RH_JOB_RUNNING);
@@ -236,7 +251,7 @@ END_TEST
 static void tests_of_jobs(Suite *suite)
 {
 	const TTest *const tests[] = {a_sweep_holds_no_job, a_sweep_tells_what_it_has_left,
-		a_sweep_that_the_stop_cuts_says_nothing,
+		a_sweep_that_the_stop_cuts_says_nothing, a_leftover_holds_no_jobs,
 		isolation_is_judged_by_what_the_container_is_made_of};
 	TCase *tcase = tcase_create("jobs");
 
