@@ -48,15 +48,20 @@ static bool on_leased(void *arg, const struct rh_id *job, struct rh_container *c
 static void on_adopted(void *arg, int r)
 {
 	struct rh_broker *broker = arg;
+	bool serves = broker->state == RH_BROKER_ADOPTING;
 
 	rh_store_open_free(rh_steal(&broker->open));
-	if (broker->state != RH_BROKER_ADOPTING)
+	if (broker->state == RH_BROKER_STOPPING)
 		return;
-	broker->state = RH_BROKER_SERVING;
+	if (serves)
+		broker->state = RH_BROKER_SERVING;
+	/* One that was told to stop meanwhile waits for these jobs, perhaps for days. */
 	rh_jobs_adopted(broker->jobs);
 	if (r < 0)
 		rh_log_warning(broker->log,
 			"adoption is incomplete; the engine's return completes it", RH_ERRNO(r));
+	if (!serves)
+		return;
 	rh_log_notice(broker->log, "serving", RH_NUM("ms", rh_wall_ms() - broker->started_ms));
 	rh_notify("READY=1\nSTATUS=serving");
 }

@@ -198,6 +198,28 @@ void rh_jobs_adopt(struct rh_jobs *jobs, const struct rh_store_open *open)
 	}
 }
 
+/*
+ * The lease is a fact: the broker ended between it and the answer. Its hook may have come back
+ * before its container was heard, and what was begun for it is not needed.
+ */
+static void take_container(struct rh_job *job, struct rh_container *container)
+{
+	bool in_host_hook = job->phase == RH_JOB_PHASE_HOST_HOOK;
+
+	if (job->acquiring)
+		rh_container_request_cancel(rh_steal(&job->acquiring));
+	/* The time of its start is over; that of the job begins when all are adopted. */
+	rh_job_arm(job, 0, NULL);
+	job->phase = RH_JOB_PHASE_RUNNING;
+	job->attached = true;
+	job->container = container;
+	job->n_steps = rh_container_last_step(container);
+	rh_container_set_owner(container, job);
+	/* Else it is answered when the administrator's own hook has ended. */
+	if (job->peer && !in_host_hook)
+		rh_job_answer_ready(job);
+}
+
 bool rh_jobs_wants(void *arg, const struct rh_id *id, struct rh_container *container)
 {
 	struct rh_jobs *jobs = arg;
@@ -206,12 +228,7 @@ bool rh_jobs_wants(void *arg, const struct rh_id *id, struct rh_container *conta
 		if (!rh_id_equal(&job->id, id) || job->container ||
 			job->phase > RH_JOB_PHASE_RUNNING)
 			continue;
-		/* The lease is a fact: the broker ended between it and the answer. */
-		job->phase = RH_JOB_PHASE_RUNNING;
-		job->attached = true;
-		job->container = container;
-		job->n_steps = rh_container_last_step(container);
-		rh_container_set_owner(container, job);
+		take_container(job, container);
 		return true;
 	}
 	return false;

@@ -213,6 +213,9 @@ void rh_job_lose_container(struct rh_job *job, const char *reason)
 	job->harmed = job->harmed || job->steps || job->n_unreported > 0 || job->blind;
 	(void)snprintf(job->reason, sizeof(job->reason), "%s", reason);
 	rh_job_lose_steps(job, reason);
+	/* A started hook that has come back after a restart, and waits for the container. */
+	if (job->peer)
+		rh_peer_refuse(rh_steal(&job->peer), reason);
 	rh_job_event(job, "job.container_lost", "%s", reason);
 	drop_container(job, reason);
 	rh_job_save(job, NULL, NULL);

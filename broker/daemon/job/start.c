@@ -217,7 +217,11 @@ static void on_host_hook(struct rh_job *job, int status)
 			job->runner->started_hook, status);
 		return;
 	}
-	acquire(job);
+	/* Adopted meanwhile, with its container. */
+	if (job->phase == RH_JOB_PHASE_RUNNING)
+		rh_job_answer_ready(job);
+	else
+		acquire(job);
 }
 
 void rh_job_start_next(struct rh_job *job)
@@ -250,13 +254,23 @@ static void on_started_gone(void *arg, struct rh_peer *peer)
 		rh_job_end(job, RH_JOB_FAILED, "its started hook went away before it was answered");
 }
 
+/* Until its container is heard, or lost, it waits. */
+static void answer_running(struct rh_job *job)
+{
+	if (job->container)
+		rh_job_answer_ready(job);
+	else if (job->reason[0])
+		rh_peer_refuse(rh_steal(&job->peer), job->reason);
+}
+
 /* A hook whose broker was restarted asks again. */
 static void answer_again(struct rh_job *job, struct rh_peer *peer, struct rh_block *block)
 {
 	job->peer = peer;
 	rh_peer_own(peer, NULL, on_started_gone, job);
 	if (job->phase == RH_JOB_PHASE_RUNNING) {
-		rh_job_answer_ready(job);
+		rh_block_free(block);
+		answer_running(job);
 		return;
 	}
 	/* The store keeps what people read; the paths come from the hook again. */

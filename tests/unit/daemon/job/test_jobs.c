@@ -230,6 +230,77 @@ START_TEST(a_leftover_holds_no_jobs)
 }
 END_TEST
 
+static void run_ms(int64_t ms)
+{
+	int64_t end_ms = rh_now_ms() + ms;
+
+	while (rh_now_ms() < end_ms)
+		turn();
+}
+
+/* A broker that drains is told too that all are adopted; the job is not to end by its start's time.
+ */
+START_TEST(an_adopted_lease_ends_the_start)
+{
+	struct rh_store_job record = record_of(RH_JOB_STARTING);
+	struct rh_container container = {0};
+
+	adopt(&record);
+	ck_assert_int_eq(jobs->jobs->phase, RH_JOB_PHASE_WAITING);
+	ck_assert(rh_jobs_wants(jobs, &record.id, &container));
+	ck_assert_int_eq(jobs->jobs->phase, RH_JOB_PHASE_RUNNING);
+	run_ms(300); /* thrice what a start may take */
+	ck_assert_int_eq(jobs->jobs->phase, RH_JOB_PHASE_RUNNING);
+	ck_assert_uint_eq(container.n_discarded, 0);
+	close_jobs();
+}
+END_TEST
+
+/* The limit is counted from the Worker's start. */
+START_TEST(an_adopted_job_has_its_limit)
+{
+	struct rh_store_job record = record_of(RH_JOB_RUNNING);
+	struct rh_container container = {0};
+
+	profile.job_timeout_ms = 300;
+	adopt(&record);
+	ck_assert(rh_jobs_wants(jobs, &record.id, &container));
+	rh_jobs_adopted(jobs);
+	UNTIL(container.n_discarded == 1);
+	ck_assert_ptr_nonnull(strstr(jobs->jobs->reason, "the job ran longer"));
+	ck_assert_int_eq(jobs->jobs->phase, RH_JOB_PHASE_RUNNING);
+}
+END_TEST
+
+START_TEST(a_lost_container_gets_its_reason)
+{
+	struct rh_store_job record = record_of(RH_JOB_RUNNING);
+
+	adopt(&record);
+	rh_jobs_adopted(jobs);
+	ck_assert_str_eq(
+		jobs->jobs->reason, "the job's container was lost while the broker was down");
+}
+END_TEST
+
+/* Its hook was back before its container was heard: what was begun for it is not needed. */
+START_TEST(an_adopted_lease_ends_the_wait_for_another)
+{
+	struct rh_store_job record = record_of(RH_JOB_STARTING);
+	struct rh_container container = {0};
+
+	adopt(&record);
+	jobs->jobs->unanswered = false; /* its hook asks again */
+	rh_job_start_next(jobs->jobs);
+	ck_assert_int_eq(jobs->jobs->phase, RH_JOB_PHASE_ACQUIRING);
+	ck_assert(rh_jobs_wants(jobs, &record.id, &container));
+	ck_assert_uint_eq(fakes.n_cancelled, 1);
+	ck_assert_ptr_null(fakes.acquired);
+	ck_assert_ptr_eq(container.owner, jobs->jobs);
+	close_jobs();
+}
+END_TEST
+
 START_TEST(isolation_is_judged_by_what_the_container_is_made_of)
 {
 	struct rh_store_job record = record_of(RH_JOB_RUNNING);
@@ -252,6 +323,8 @@ static void tests_of_jobs(Suite *suite)
 {
 	const TTest *const tests[] = {a_sweep_holds_no_job, a_sweep_tells_what_it_has_left,
 		a_sweep_that_the_stop_cuts_says_nothing, a_leftover_holds_no_jobs,
+		an_adopted_lease_ends_the_start, an_adopted_job_has_its_limit,
+		a_lost_container_gets_its_reason, an_adopted_lease_ends_the_wait_for_another,
 		isolation_is_judged_by_what_the_container_is_made_of};
 	TCase *tcase = tcase_create("jobs");
 
