@@ -15,19 +15,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "runnerhub/err.h"
 #include "runnerhub/fd.h"
+#include "runnerhub/utf8.h"
 #include "runnerhub/walk.h"
 #include "say.h"
 #include "untar.h"
 
-#define DEPTH    128
 #define SHARED   1024 /* files of several names that are told apart; the rest goes */
-#define SET_BITS (S_ISUID | S_ISGID | S_ISVTX)
+#define LINES    20 /* that name what was removed; the rest is counted */
+#define HEADROOM 512 /* for the folder that the Worker copies to, whose path may be longer */
 
 struct shared {
 	dev_t dev;
@@ -40,22 +42,50 @@ struct walk {
 		DIR *dir;
 		struct stat st;
 		size_t path_size; /* of its own path */
-	} levels[DEPTH];
+	} levels[RH_UNTAR_DEPTH_MAX];
 	size_t n;
 	int top_fd;
+	size_t room; /* for a path below the top */
 	char path[PATH_MAX]; /* of the entry at hand, relative to the top */
 	struct shared shared[SHARED];
 	size_t n_shared;
+	size_t n_discarded;
 	bool second; /* of the walks */
 	const char *error;
 };
 
+/* The path at hand, as one may print it: a name may hold a newline. */
+static const char *shown(const struct walk *walk)
+{
+	static char text[PATH_MAX];
+	size_t n = strlen(walk->path);
+
+	for (size_t i = 0; i <= n; i++) {
+		bool control = (unsigned char)walk->path[i] < ' ' || walk->path[i] == 0x7f;
+
+		text[i] = (char)(control && i < n ? '?' : walk->path[i]);
+	}
+	return text;
+}
+
 static void discard(struct walk *walk, int dir_fd, const char *name, const char *why)
 {
-	if (unlinkat(dir_fd, name, 0) == 0)
-		rh_say("removed from the action: %s (%s)", walk->path, why);
-	else
+	if (unlinkat(dir_fd, name, 0) < 0)
 		walk->error = "it cannot be removed";
+	else if (walk->n_discarded++ < LINES)
+		rh_say("removed from the action: %s (%s)", shown(walk), why);
+}
+
+static bool is_utf8(const char *name)
+{
+	const unsigned char *p = (const unsigned char *)name;
+
+	for (size_t left = strlen(name), n = 0; left > 0; p += n, left -= n) {
+		n = rh_utf8_sequence(p, left);
+		if (n == 0)
+			return false;
+	}
+	return true;
 }
 
 /* Why a link is not fit to be followed, or NULL. */
@@ -103,7 +133,8 @@ static void take_file(struct walk *walk, int dir_fd, const char *name, const str
 	/* In the second walk names are already fewer than they were. */
 	if (walk->second && st->st_nlink > 1 && (!shared || shared->n_seen < shared->n_links))
 		discard(walk, dir_fd, name, "another name of a file outside");
-	else if ((st->st_mode & SET_BITS) && fchmodat(dir_fd, name, st->st_mode & 0777, 0) < 0)
+	else if ((st->st_mode & RH_UNTAR_SET_BITS) &&
+		fchmodat(dir_fd, name, st->st_mode & 0777, 0) < 0)
 		walk->error = "its mode cannot be changed";
 }
 
@@ -111,16 +142,12 @@ static void push(struct walk *walk, int dir_fd, const char *name)
 {
 	struct stat st;
 
-	if (walk->n == DEPTH) {
+	if (walk->n == RH_UNTAR_DEPTH_MAX) {
 		walk->error = "it is nested too deeply";
 		return;
 	}
-	/* An archive may close its own folders. */
-	if (dir_fd >= 0 && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		((st.st_mode & SET_BITS) || (st.st_mode & 0700) != 0700))
-		(void)!fchmodat(dir_fd, name, (st.st_mode & 0777) | 0700, 0);
 
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = rh_untar_enter(dir_fd, name);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!dir || fstat(fd, &st) < 0) {
@@ -137,6 +164,13 @@ static void push(struct walk *walk, int dir_fd, const char *name)
 	walk->n++;
 }
 
+/* It is the folder that is named: what is in it cannot be shown. */
+static void fail_in(struct walk *walk, size_t path_size, const char *error)
+{
+	walk->path[path_size] = '\0';
+	walk->error = error;
+}
+
 static void take(struct walk *walk, const char *name)
 {
 	size_t used = walk->levels[walk->n - 1].path_size;
@@ -146,18 +180,21 @@ static void take(struct walk *walk, const char *name)
 	int n = snprintf(
 		walk->path + used, sizeof(walk->path) - used, "%s%s", used ? "/" : "", name);
 
-	if (n < 0 || (size_t)n >= sizeof(walk->path) - used)
-		walk->error = "it is nested too deeply";
-	else if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (n < 0 || used + (size_t)n > walk->room) {
+		fail_in(walk, used, "a path in this folder is too long for the runner to delete");
+	} else if (!is_utf8(name)) {
+		fail_in(walk, used, "a name in this folder is not UTF-8, as the runner's are");
+	} else if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		walk->error = "a file of it cannot be looked at";
-	else if (S_ISDIR(st.st_mode))
+	} else if (S_ISDIR(st.st_mode)) {
 		push(walk, dir_fd, name);
-	else if (S_ISREG(st.st_mode))
+	} else if (S_ISREG(st.st_mode)) {
 		take_file(walk, dir_fd, name, &st);
-	else if (!S_ISLNK(st.st_mode))
+	} else if (!S_ISLNK(st.st_mode)) {
 		discard(walk, dir_fd, name, "neither file, folder nor link");
-	else if ((fault = fault_of_link(walk)))
+	} else if ((fault = fault_of_link(walk))) {
 		discard(walk, dir_fd, name, fault);
+	}
 }
 
 static void walk_all(struct walk *walk)
@@ -178,17 +215,28 @@ static void walk_all(struct walk *walk)
 int rh_untar_clean(const char *dir)
 {
 	static struct walk walk; /* too large for a stack */
-	_cleanup_(rh_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	static char top[PATH_MAX];
+	_cleanup_(rh_closep) int fd = rh_untar_open(dir);
 
-	if (fd < 0)
-		return rh_origin(-errno);
-	walk = (struct walk){.top_fd = fd};
+	if (fd < 0 || !realpath(dir, top)) {
+		int r = fd < 0 ? fd : -errno;
+
+		rh_say("this action cannot be used: its folder cannot be opened: %s", strerror(-r));
+		return rh_trace(r);
+	}
+
+	size_t used = strlen(top) + 1 + HEADROOM;
+
+	walk = (struct walk){.top_fd = fd, .room = used < PATH_MAX ? PATH_MAX - used : 0};
 	walk_all(&walk);
 	walk.second = true;
 	if (walk.n_shared > 0 && !walk.error)
 		walk_all(&walk);
+	if (walk.n_discarded > LINES)
+		rh_say("removed from the action: %zu more", walk.n_discarded - LINES);
 	if (!walk.error)
 		return 0;
-	rh_say("this action cannot be used: %s (%s)", walk.error, walk.path);
+	rh_say("this action cannot be used: %s (%s)", walk.error,
+		walk.path[0] ? shown(&walk) : "its top folder");
 	return rh_origin(-ELOOP);
 }
