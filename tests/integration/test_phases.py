@@ -8,6 +8,7 @@ stopped Worker. The helpers themselves are killed, too.
 import contextlib
 import os
 import signal
+import subprocess
 import time
 import unittest
 
@@ -168,6 +169,30 @@ class Phases(Trouble):
             self.assertEqual(file.readline(), "/\n")
         with open(self.place("completed"), encoding="utf-8") as file:
             self.assertEqual(file.read().splitlines(), [self.place("_work/demo/demo")])
+
+    def test_a_temp_that_another_worker_held(self):
+        """A spoilt _temp is made fresh once no Worker uses it, whoever that was, also by a new broker."""
+        temp = self.place("_work/_temp")
+        for restart in (False, True):
+            with self.subTest(restart=restart):
+                read, write = os.pipe()
+                # It has announced nothing, and waits for its Listener.
+                other = subprocess.Popen([self.place("bin/Runner.Worker"), "spawnclient", str(read), str(write)],
+                                         pass_fds=(read, write))
+                try:
+                    time.sleep(0.3)
+                    self.assert_green(self.hub.workflow(flow({"run": "chmod 000 \"$RUNNER_TEMP\""})))
+                    if restart:
+                        self.hub.broker("restart")
+                    time.sleep(1.5)
+                    self.assertEqual(os.stat(temp).st_mode & 0o777, 0)
+                finally:
+                    other.kill()
+                    other.wait()
+                    os.close(read)
+                    os.close(write)
+                hub.wait_until(lambda: os.stat(temp).st_mode & 0o777 == 0o755, 20, "a fresh _temp")
+                self.over(None)
 
     def test_helpers_that_are_killed(self):
         """The mount helper, the sweeper, their parent; with and without a job that needs them just then."""

@@ -9,12 +9,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "broker/daemon/ipc/procfs.h"
+#include "broker/daemon/ipc/worker.h"
 #include "runnerhub/weaken.h"
 
 #ifndef SO_PEERPIDFD
@@ -46,39 +44,18 @@ static int hold_peer(int socket_fd, struct held *ret_held)
 	return 0;
 }
 
-/* <root>/bin/Runner.Worker or <root>/bin.<version>/Runner.Worker, and the same file. */
-static bool is_worker_of(const struct rh_runner *runner, const char *exe, const struct stat *exe_st)
-{
-	static const char name[] = "/Runner.Worker";
-	size_t n_root = strlen(runner->root);
-	struct stat st;
-
-	if (strncmp(exe, runner->root, n_root) != 0 || strncmp(exe + n_root, "/bin", 4) != 0)
-		return false;
-
-	const char *slash = strchr(exe + n_root + 1, '/');
-
-	if (!slash || strcmp(slash, name) != 0)
-		return false;
-	return stat(exe, &st) == 0 && st.st_dev == exe_st->st_dev && st.st_ino == exe_st->st_ino;
-}
-
 static int find_runner(pid_t worker, const struct rh_config *config, uid_t uid,
 	const struct rh_runner **ret_runner, struct rh_err *err)
 {
-	char exe[PATH_MAX], link[64];
-	struct stat st;
+	char exe[PATH_MAX];
 	int r = rh_proc_exe(worker, exe, sizeof(exe));
 
 	if (r < 0)
 		return rh_trace(r);
-	(void)snprintf(link, sizeof(link), "/proc/%d/exe", (int)worker);
-	if (stat(link, &st) < 0)
-		return rh_origin(-ESRCH);
 	for (size_t i = 0; i < config->n_runners; i++) {
 		const struct rh_runner *runner = &config->runners[i];
 
-		bool is_ours = is_worker_of(runner, exe, &st) ||
+		bool is_ours = rh_worker_is_of(runner->root, worker, exe) ||
 			(rh_weakened("identity") && runner->uid == uid);
 
 		if (!is_ours)

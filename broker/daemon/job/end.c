@@ -199,8 +199,8 @@ void rh_job_on_worker_gone(struct rh_job *job)
 	}
 	if (job->storing)
 		take_apart(job);
-	if (job->attached)
-		rh_jobs_retire(job->all, job->runner);
+	/* Whether or not it got as far as a lease: an earlier one's may be owed still. */
+	rh_jobs_retire(job->all, job->runner);
 	rh_job_maybe_free(job);
 }
 

@@ -101,8 +101,14 @@ struct rh_warm {
 	int64_t until_ms;
 };
 
+struct rh_retire;
+struct rh_arrival;
+
 struct rh_jobs {
 	struct rh_warm *warm;
+	struct rh_retire *retires; /* under way, and owed */
+	struct rh_arrival *arrivals;
+	uint32_t n_arrivals; /* those that are being closed, too */
 	struct rh_jobs_options options;
 	struct rh_job *jobs;
 	uint32_t n_jobs;
@@ -124,6 +130,8 @@ struct rh_job *rh_job_of_runner(struct rh_jobs *jobs, const char *runner, const 
 int rh_job_new(struct rh_jobs *jobs, const struct rh_id *id, pid_t worker, uint64_t start,
 	int pidfd, struct rh_job **ret_job);
 void rh_job_move(struct rh_job *job, enum rh_job_phase phase);
+/* Ends the closing once nothing is left that would call back. */
+void rh_jobs_maybe_closed(struct rh_jobs *jobs);
 /* Frees an ended job whose Worker has gone, once nothing holds it. */
 void rh_job_maybe_free(struct rh_job *job);
 void rh_job_arm(struct rh_job *job, uint64_t timeout_ms, uv_timer_cb cb);
@@ -174,7 +182,20 @@ void rh_job_sweep(const struct rh_job *job);
 /* What a profile keeps of a workspace, a line each; what does not fit is not kept. NULL: nothing.
  */
 const char *rh_job_keep_list(const struct rh_profile *profile, char buf[RH_JOB_KEEP_MAX]);
+/* Now, or as soon as no Worker of the runner uses its _temp. */
 void rh_jobs_retire(struct rh_jobs *jobs, const struct rh_runner *runner);
+/* A Worker of the runner has come: what could not be done before it is tried at once. */
+void rh_jobs_retire_owed(struct rh_jobs *jobs, const char *runner);
+/* Each second. */
+void rh_jobs_retire_due(struct rh_jobs *jobs);
+void rh_jobs_retire_close(struct rh_jobs *jobs);
+
+/* arrival.c */
+/* Consumes the identity's pidfd: when that Worker is gone and had no job, its runner is retired. */
+void rh_jobs_arrival(struct rh_jobs *jobs, const struct rh_identity *identity);
+/* It has a job, which holds it from now on. */
+void rh_jobs_arrived(struct rh_jobs *jobs, pid_t worker, uint64_t start);
+void rh_jobs_arrivals_close(struct rh_jobs *jobs);
 
 /* warm.c */
 /* Whether this job may write the host's tool cache. Asked once: the next one may not. */

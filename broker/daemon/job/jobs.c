@@ -69,9 +69,9 @@ struct rh_job *rh_job_of_runner(struct rh_jobs *jobs, const char *runner, const 
 	return NULL;
 }
 
-static void jobs_maybe_closed(struct rh_jobs *jobs)
+void rh_jobs_maybe_closed(struct rh_jobs *jobs)
 {
-	if (!jobs->closing || jobs->jobs || !jobs->watch_closed)
+	if (!jobs->closing || jobs->jobs || jobs->n_arrivals > 0 || !jobs->watch_closed)
 		return;
 
 	void (*cb)(void *) = jobs->on_closed;
@@ -100,7 +100,7 @@ static void job_free(struct rh_job *job)
 	rh_close(job->worker_pidfd);
 	rh_config_unref(job->config);
 	free(job);
-	jobs_maybe_closed(all);
+	rh_jobs_maybe_closed(all);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -237,7 +237,7 @@ static void on_watch_closed(uv_handle_t *handle)
 	struct rh_jobs *jobs = handle->data;
 
 	jobs->watch_closed = true;
-	jobs_maybe_closed(jobs);
+	rh_jobs_maybe_closed(jobs);
 }
 
 void rh_jobs_close(struct rh_jobs *jobs, void (*cb)(void *arg), void *arg)
@@ -257,6 +257,8 @@ void rh_jobs_close(struct rh_jobs *jobs, void (*cb)(void *arg), void *arg)
 		job->container = NULL;
 		job_close(job);
 	}
+	rh_jobs_retire_close(jobs);
+	rh_jobs_arrivals_close(jobs);
 	uv_close((uv_handle_t *)&jobs->watch_timer, on_watch_closed);
 }
 

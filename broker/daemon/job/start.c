@@ -32,7 +32,8 @@ void rh_job_on_announce(struct rh_jobs *jobs, struct rh_peer *peer)
 		rh_log_warning(jobs->options.log, "announcement ignored", RH_STR("why", err.text));
 		return;
 	}
-	rh_close(identity.worker_pidfd);
+	rh_jobs_arrival(jobs, &identity);
+	rh_jobs_retire_owed(jobs, identity.runner->name);
 
 	const struct rh_profile *profile = profile_of(config, identity.runner);
 
@@ -329,6 +330,7 @@ static int new_job(struct rh_jobs *jobs, struct rh_identity *identity, struct rh
 	if (r < 0 || !job)
 		return rh_err_set(err, r < 0 ? r : -ENOMEM, "out of resources: %s", strerror(-r));
 	identity->worker_pidfd = -1;
+	rh_jobs_arrived(jobs, job->worker_pid, job->worker_start);
 	job->runner = identity->runner;
 	job->profile = profile;
 	job->request = request;

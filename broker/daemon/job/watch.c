@@ -284,6 +284,7 @@ static void on_tick(uv_timer_t *timer)
 		if (!job->watch.busy)
 			look_at(job);
 	}
+	rh_jobs_retire_due(jobs);
 }
 
 int rh_jobs_watch_start(struct rh_jobs *jobs)

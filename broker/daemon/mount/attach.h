@@ -32,6 +32,6 @@ int rh_attach_run(const struct rh_attach_tools *tools, const struct rh_mount_att
 int rh_release_run(const struct rh_mount_release *release, struct rh_mount_result *ret_result,
 	struct rh_err *err);
 
-/* After the job's Worker. Return: 0; negative errno with @err. */
+/* After the job's Worker. Return: 0; -EAGAIN: one lives; negative errno; with @err. */
 int rh_retire_run(const struct rh_attach_tools *tools, const struct rh_mount_retire *retire,
 	struct rh_err *err);

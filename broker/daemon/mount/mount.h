@@ -128,7 +128,9 @@ int rh_mounter_release(struct rh_mounter *mounter, const struct rh_mount_release
 	rh_mount_done_fn cb, void *arg);
 /*
  * Once its Worker is gone: uncovers _temp and swaps it for a fresh one, whatever was done to it, if
- * a job had it. Does nothing while any Worker of that runner lives. @cb may be NULL.
+ * a job had it; moves _actions away, which the next Worker would have to delete. Does nothing while
+ * a Worker of that runner lives, unless it has not come to its _temp yet: @cb, which may be NULL,
+ * gets -EAGAIN then.
  */
 int rh_mounter_retire(struct rh_mounter *mounter, const struct rh_mount_retire *retire,
 	rh_mount_done_fn cb, void *arg);

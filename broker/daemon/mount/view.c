@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "broker/daemon/ipc/procfs.h"
+#include "broker/daemon/ipc/worker.h"
 #include "broker/daemon/mount/kernel.h"
 #include "broker/daemon/mount/slot.h"
 #include "runnerhub/cleanup.h"
@@ -34,6 +35,11 @@
 
 /* Views on top of one another that are taken off at a time; each attach leaves at most one. */
 #define LAYERS_MAX 64
+
+/* A Worker loads .NET and reads its message before it looks at its directories: 300 ms. */
+#define YOUNG_MS 100
+/* The kernel's clocks for files and for the start of processes tick that coarsely. */
+#define SLACK_MS 20
 
 void rh_views_deinit(struct rh_views *views)
 {
@@ -280,31 +286,37 @@ int rh_view_put(struct rh_views *views, const struct rh_home *home, const char *
 	return r < 0 ? rh_trace(r) : 1;
 }
 
-static bool is_worker(const char *root, const char *pid)
+/* Has it only just been started, and nothing in _temp changed since? */
+static bool is_untouched_by(const struct stat *temp, uint64_t worker_start)
 {
-	static const char name[] = "/Runner.Worker";
-	size_t n_root = strlen(root);
-	char path[NAME_MAX + 16];
-	char exe[PATH_MAX];
+	int64_t changed_ms = (int64_t)temp->st_ctim.tv_sec * 1000 + temp->st_ctim.tv_nsec / 1000000;
 
-	(void)snprintf(path, sizeof(path), "/proc/%s/exe", pid);
-
-	ssize_t n = readlink(path, exe, sizeof(exe) - 1);
-
-	if (n < (ssize_t)(n_root + sizeof(name)))
-		return false;
-	exe[n] = '\0';
-	return strncmp(exe, root, n_root) == 0 && strncmp(exe + n_root, "/bin", 4) == 0 &&
-		strstr(exe + n_root, name) != NULL;
+	return rh_proc_age_ms(worker_start) <= YOUNG_MS &&
+		changed_ms < rh_proc_start_wall_ms(worker_start) - SLACK_MS;
 }
 
-bool rh_view_in_use(const char *root)
+static bool is_used_by(const char *root, const struct stat *temp, pid_t pid)
+{
+	char exe[PATH_MAX];
+	struct rh_proc_stat stat;
+
+	return rh_proc_exe(pid, exe, sizeof(exe)) == 0 && rh_worker_is_of(root, pid, exe) &&
+		rh_proc_stat(pid, &stat) == 0 && !is_untouched_by(temp, stat.start_ticks);
+}
+
+bool rh_view_in_use(const char *root, const char *work)
 {
 	DIR *dir = opendir("/proc");
+	struct stat temp = {0};
+	char path[PATH_MAX];
 	bool found = false;
 
+	/* If there is none, nobody has touched it. */
+	if (snprintf(path, sizeof(path), "%s/" TEMP, work) < (int)sizeof(path))
+		(void)lstat(path, &temp);
 	for (const struct dirent *e = NULL; dir && !found && (e = readdir(dir));)
-		found = e->d_name[0] >= '1' && e->d_name[0] <= '9' && is_worker(root, e->d_name);
+		found = e->d_name[0] >= '1' && e->d_name[0] <= '9' &&
+			is_used_by(root, &temp, (pid_t)strtol(e->d_name, NULL, 10));
 	if (dir)
 		(void)closedir(dir);
 	return found;

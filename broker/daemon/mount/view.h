@@ -52,5 +52,8 @@ int rh_view_put(struct rh_views *views, const struct rh_home *home, const char *
  */
 int rh_view_drop(struct rh_views *views, const struct rh_home *home, const char *work);
 
-/* Is a Worker of this runner alive, whichever it is? */
-bool rh_view_in_use(const char *root);
+/*
+ * Is a Worker of this runner alive, whichever it is? One that was started just now and has not come
+ * to its _temp yet does not count: a fresh _temp is what it needs.
+ */
+bool rh_view_in_use(const char *root, const char *work);

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attached.h"
@@ -233,6 +235,37 @@ START_TEST(a_spoiled_temp_is_swapped)
 }
 END_TEST
 
+/* Names that .NET cannot delete do not reach the next Worker; nor does what a link leads to. */
+START_TEST(actions_are_moved_away)
+{
+	pid_t worker = start_worker(false);
+
+	attach();
+	ck_assert_int_eq(fake_write(in_work("_actions/not utf-8: \xff")), 0);
+	end_worker(worker);
+	retire();
+	ck_assert_int_eq(fake_exists(in_work("_actions")), -ENOENT);
+	/* Without a job, too: the Worker may have failed at them. */
+	ck_assert_int_eq(mkdir(in_work("_actions"), 0), 0);
+	retire();
+	ck_assert_int_eq(fake_exists(in_work("_actions")), -ENOENT);
+	ck_assert_int_eq(symlink(in_work("demo"), in_work("_actions")), 0);
+	retire();
+	ck_assert_int_eq(fake_exists(in_work("_actions")), -ENOENT);
+	ck_assert_int_eq(fake_exists(in_work("demo/demo")), 1);
+	retire();
+}
+END_TEST
+
+START_TEST(a_mount_at_actions_stays)
+{
+	ck_assert_int_eq(mount("tmpfs", in_work("_actions"), "tmpfs", 0, NULL), 0);
+	ck_assert_int_eq(fake_write(in_work("_actions/mine")), 0);
+	retire();
+	ck_assert_int_eq(fake_exists(in_work("_actions/mine")), 1);
+}
+END_TEST
+
 /* A set-user-id file of a job is out of reach for everybody else. */
 START_TEST(the_work_directory_is_closed)
 {
@@ -249,6 +282,98 @@ START_TEST(the_work_directory_is_closed)
 }
 END_TEST
 
+/* The clock is asked how old a Worker is. */
+static int64_t later_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	int r = __real_clock_gettime(clock, ret_time);
+
+	if (r == 0 && clock == CLOCK_BOOTTIME)
+		ret_time->tv_sec += later_s;
+	return r;
+}
+
+static void copy_self(const char *to)
+{
+	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	struct stat st;
+
+	ck_assert_int_ge(in, 0);
+	ck_assert_int_ge(out, 0);
+	ck_assert_int_eq(fstat(in, &st), 0);
+	for (off_t left = st.st_size; left > 0;) {
+		ssize_t n = sendfile(out, in, NULL, (size_t)left);
+
+		ck_assert_int_gt(n, 0);
+		left -= n;
+	}
+	(void)close(in);
+	(void)close(out);
+}
+
+/* This program as the runner's Worker: nobody's job. */
+static pid_t start_real_worker(void)
+{
+	const char *program = in_root("bin/Runner.Worker");
+	int ready[2];
+	char c = 0;
+
+	copy_self(program);
+	ck_assert_int_eq(pipe(ready), 0);
+
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)dup2(ready[1], STDOUT_FILENO);
+		(void)execl(program, program, "--wait", (char *)NULL);
+		_exit(127);
+	}
+	(void)close(ready[1]);
+	ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	(void)close(ready[0]);
+	return pid;
+}
+
+/* One that uses _temp keeps it; one that has only just been started gets a fresh one. */
+START_TEST(a_worker_that_lives_is_waited_for)
+{
+	const struct rh_mount_retire request = {
+		.root = fake_root,
+		.work = fake_work,
+		.runner_uid = FAKE_RUNNER_UID,
+		.runner_gid = FAKE_RUNNER_GID,
+	};
+	pid_t worker = start_worker(false);
+
+	attach();
+	ck_assert_int_eq(fake_run(&fix_c, 0, chmod_0, in_work("_temp")), 0);
+	end_worker(worker);
+	worker = start_real_worker();
+	later_s = 5;
+	ck_assert(rh_view_in_use(fake_root, fake_work));
+	ck_assert_int_eq(rh_retire_run(&fix_tools, &request, &fix_err), -EAGAIN);
+	fix_must_say("lives");
+	ck_assert_int_eq(mode_of(in_work("_temp")), 0);
+	/* It has been there already, or is too old by now. */
+	later_s = 0;
+	ck_assert_int_eq(mkdir(in_work("_temp/mine"), 0755), 0);
+	ck_assert(rh_view_in_use(fake_root, fake_work));
+	/* As it is at its start, however slow this machine is. */
+	later_s = -3600;
+	ck_assert(!rh_view_in_use(fake_root, fake_work));
+	retire();
+	ck_assert_int_eq(mode_of(in_work("_temp")), 0755);
+	end_worker(worker);
+	later_s = 5;
+	ck_assert(!rh_view_in_use(fake_root, fake_work));
+}
+END_TEST
+
 static void tests(Suite *suite)
 {
 	TCase *view = tcase_create("view");
@@ -260,8 +385,37 @@ static void tests(Suite *suite)
 	tcase_add_test(view, a_reused_pid_is_not_a_worker);
 	tcase_add_test(view, the_hosts_own_mount_stays);
 	tcase_add_test(view, a_spoiled_temp_is_swapped);
+	tcase_add_test(view, a_worker_that_lives_is_waited_for);
+	tcase_add_test(view, actions_are_moved_away);
+	tcase_add_test(view, a_mount_at_actions_stays);
 	tcase_add_test(view, the_work_directory_is_closed);
 	suite_add_tcase(suite, view);
 }
 
-RH_TEST_MAIN("mount/view", tests);
+static int run_tests(void)
+{
+	Suite *suite = suite_create("mount/view");
+
+	tests(suite);
+
+	SRunner *runner = srunner_create(suite);
+
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+
+	int n_failed = srunner_ntests_failed(runner);
+
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "--wait") != 0)
+		return run_tests();
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (write(STDOUT_FILENO, "x", 1) != 1)
+		return 1;
+	for (;;)
+		(void)pause();
+}
