@@ -130,6 +130,7 @@ static void print_whole(const struct rh_cli *cli, struct json_object *isolation)
 	print_limit(cli, limits, "processes", "pids", false);
 	print_limit(cli, limits, "open files", "nofile", false);
 	print_limit(cli, limits, "core dumps", "coreBytes", true);
+	print_limit(cli, limits, "size of a file", "fileBytes", true);
 	print_limit(cli, limits, "root file system", "rootBytes", true);
 	print_list(cli, "network interfaces", rh_json_member(network, "interfaces"));
 	print_list(cli, "addresses", rh_json_member(network, "addresses"));

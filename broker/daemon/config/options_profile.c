@@ -215,7 +215,8 @@ static const struct rh_option profile_rows[] = {
 		.help = "disk space of a job: what it writes in its container, its workspace and "
 			"its temporary directory; looked at each second, and where the engine's "
 			"storage has quotas (overlay2 on xfs with pquota, btrfs, zfs) the "
-			"container's part is one"},
+			"container's part is one; no single file may be larger (ulimits: fsize "
+			"says otherwise), sparse or not"},
 	{.name = "files",
 		.type = RH_OPTION_COUNT,
 		.offset = PROFILE(disk_files),

@@ -94,6 +94,7 @@ static void read_limits(pid_t pid, char *text, struct rh_enforced *enforced)
 {
 	(void)read_proc(pid, "limits", text, TEXT_MAX);
 	enforced->core_max = hard_limit(text, "Max core file size");
+	enforced->fsize_max = hard_limit(text, "Max file size");
 	enforced->nofile_max = hard_limit(text, "Max open files");
 }
 

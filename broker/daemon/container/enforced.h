@@ -43,6 +43,7 @@ struct rh_enforced {
 	char uid_map[128];
 	uint64_t core_max; /* hard limit */
 	uint64_t nofile_max;
+	uint64_t fsize_max; /* of one file */
 	uint64_t namespaces[RH_NS_KINDS]; /* their numbers */
 	bool own[RH_NS_KINDS]; /* other than the broker's */
 	int cgroup_version;

@@ -127,6 +127,16 @@ static void check_limit(struct findings *findings, const char *what, uint64_t is
 		found(findings, "%s is limited to %" PRIu64 ", not %" PRIu64, what, is, wanted);
 }
 
+/* The profile's own word about the size of a file goes before its disk's. */
+static uint64_t wanted_fsize(const struct rh_profile *profile)
+{
+	for (char *const *at = profile->ulimits; at && *at; at++) {
+		if (strncmp(*at, "fsize=", strlen("fsize=")) == 0)
+			return 0;
+	}
+	return profile->disk_bytes;
+}
+
 static void check_limits(
 	const struct rh_enforced *e, const struct rh_profile *profile, struct findings *findings)
 {
@@ -136,6 +146,7 @@ static void check_limits(
 	/* Without accounting of swap the engine cannot limit it; doctor says so. */
 	check_limit(findings, "memory and swap", e->memory_swap, profile->memory_bytes);
 	check_limit(findings, "the number of processes", e->pids, profile->pids);
+	check_limit(findings, "the size of a file", e->fsize_max, wanted_fsize(profile));
 	if (profile->cpus > 0 && profile->cpus <= online && e->cpus >= 0 &&
 		(e->cpus < 0.001 || e->cpus > profile->cpus + 0.011))
 		found(findings, "processor time is limited to %g, not %g", e->cpus, profile->cpus);

@@ -102,6 +102,7 @@ static void add_limits(struct writer *writer, struct json_object *root, const st
 	limit(writer, l, "memoryAndSwapBytes", e->memory_swap);
 	limit(writer, l, "pids", e->pids);
 	limit(writer, l, "coreBytes", e->core_max);
+	limit(writer, l, "fileBytes", e->fsize_max);
 	limit(writer, l, "rootBytes", e->root_bytes);
 	limit(writer, l, "nofile", e->nofile_max);
 }

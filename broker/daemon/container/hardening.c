@@ -8,6 +8,7 @@
 
 #include "broker/daemon/container/hardening.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,6 +59,14 @@ static void add_ulimits(const struct rh_profile *profile, struct rh_hardening *r
 		if (!is_set(profile->ulimits, ulimits[i]))
 			room->ulimits[n++] = ulimits[i];
 	}
+	/*
+	 * What a job fills is looked at each second, and one call is enough to take a whole disk:
+	 * no file of its own may be larger than all that it may fill.
+	 */
+	(void)snprintf(room->fsize, sizeof(room->fsize), "fsize=%" PRIu64, profile->disk_bytes);
+	if (profile->disk_bytes > 0 && !is_set(profile->ulimits, room->fsize) &&
+		!rh_weakened("fsize"))
+		room->ulimits[n++] = room->fsize;
 	for (size_t i = 0; profile->ulimits && profile->ulimits[i]; i++) {
 		if (n < RH_HARDENING_ULIMITS_MAX)
 			room->ulimits[n++] = profile->ulimits[i];

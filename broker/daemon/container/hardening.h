@@ -16,6 +16,7 @@
 struct rh_hardening {
 	const char *ulimits[RH_HARDENING_ULIMITS_MAX + 1];
 	const char *security[6];
+	char fsize[40];
 	char apparmor[160];
 };
 

@@ -16,6 +16,7 @@
 
 static char isolated[] = "isolated", standard[] = "default";
 static char *cap_add[] = {(char[]){"SYS_PTRACE"}, NULL};
+static char *ulimits[] = {(char[]){"fsize=2097152"}, NULL};
 static struct rh_profile profile;
 static struct rh_enforced enforced;
 static struct rh_enforced_wanted wanted;
@@ -109,6 +110,16 @@ START_TEST(whatever_is_less_is_named)
 	ck_assert_str_eq(check(),
 		"memory is not limited; the number of processes is limited to 101, not 100; "
 		"processor time is limited to 1, not 0.5");
+	make();
+	profile.disk_bytes = 1 << 20;
+	enforced.fsize_max = RH_CGROUP_UNLIMITED;
+	ck_assert_str_eq(check(), "the size of a file is not limited");
+	enforced.fsize_max = 1 << 20;
+	ck_assert_str_eq(check(), "");
+	/* The profile's own word goes before that. */
+	enforced.fsize_max = 2 << 20;
+	profile.ulimits = ulimits;
+	ck_assert_str_eq(check(), "");
 	make();
 	(void)strcpy(enforced.mounts[0].options, "rw,nosuid");
 	(void)strcpy(enforced.mounts[4].options, "rw,nosuid");
