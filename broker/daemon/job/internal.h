@@ -25,13 +25,16 @@ struct rh_job_step {
 
 /* What a job was last seen to use (watch.c). */
 struct rh_job_watch {
-	bool busy; /* it is being looked at */
+	bool busy; /* it is being looked at; a long measurement goes on beside that */
 	bool looked; /* @last is valid */
 	struct rh_usage last;
 	struct rh_usage measured; /* when its disk was last measured */
 	uint64_t grown_bytes, grown_files; /* of its file systems, by anybody, since then */
 	int64_t measured_ms;
 	int64_t pause_ms; /* until it may be measured again */
+	unsigned level; /* a measurement gets WALK_MS times two to the power of this */
+	bool was_cut; /* the last one ended before all was counted */
+	atomic_bool *stop; /* of the long measurement that goes on, or NULL */
 	uint64_t output_base; /* what its Worker had read at the lease */
 	unsigned n_full; /* seconds at the limit of processes, since some were refused */
 	unsigned n_quiet; /* seconds without a refusal */
@@ -114,7 +117,7 @@ struct rh_jobs {
 	uint32_t n_jobs;
 	uv_timer_t watch_timer;
 	bool watch_closed;
-	bool measuring; /* one job at a time */
+	bool measuring[2]; /* one job at a time, and another one that takes long */
 	bool draining;
 	void (*on_idle)(void *arg);
 	void *idle_arg;
@@ -143,6 +146,8 @@ void rh_job_read_isolation(struct rh_job *job, const struct rh_mount_result *res
 
 /* watch.c */
 int rh_jobs_watch_start(struct rh_jobs *jobs);
+/* Ends a long measurement that goes on. */
+void rh_job_watch_stop(struct rh_job *job);
 
 /* record.c */
 void rh_job_save(struct rh_job *job, rh_store_done_fn cb, void *arg);

@@ -116,6 +116,7 @@ static void job_close(struct rh_job *job)
 	if (job->closing)
 		return;
 	job->closing = true;
+	rh_job_watch_stop(job);
 	uv_close((uv_handle_t *)&job->worker_poll, on_handle_closed);
 	uv_close((uv_handle_t *)&job->timer, on_handle_closed);
 }

@@ -8,16 +8,13 @@
 
 #include "broker/daemon/job/usage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,11 +24,6 @@
 #include "runnerhub/cleanup.h"
 #include "runnerhub/clock.h"
 #include "runnerhub/fd.h"
-
-#define DEPTH_MAX     64 /* open directories; what lies deeper is not counted */
-#define BLOCK_BYTES   512u
-#define DELETED_MAX   1024u
-#define MOUNTINFO_MAX ((size_t)256 * 1024)
 
 static uint64_t number_after(const char *text, const char *key)
 {
@@ -64,12 +56,12 @@ bool rh_usage_upper_of(const char *mountinfo, char *ret_path, size_t size)
 
 void rh_usage_find_layer(struct rh_usage_target *target)
 {
-	_cleanup_(rh_freep) char *text = malloc(MOUNTINFO_MAX);
+	_cleanup_(rh_freep) char *text = malloc(RH_USAGE_MOUNTINFO);
 	char path[64];
 	char upper[4096];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)target->init);
-	if (text && rh_read_file_at(AT_FDCWD, path, text, MOUNTINFO_MAX) > 0 &&
+	if (text && rh_read_file_at(AT_FDCWD, path, text, RH_USAGE_MOUNTINFO) > 0 &&
 		rh_usage_upper_of(text, upper, sizeof(upper)))
 		target->paths[0] = strdup(upper);
 }
@@ -78,120 +70,6 @@ void rh_usage_target_deinit(struct rh_usage_target *target)
 {
 	for (int i = 0; i < RH_USAGE_PATHS; i++)
 		free(rh_steal(&target->paths[i]));
-}
-
-static void count(const struct stat *st, uint64_t *bytes, uint64_t *files)
-{
-	/* Each of a file's names brings its share. */
-	*bytes += (uint64_t)st->st_blocks * BLOCK_BYTES /
-		(st->st_nlink > 1 && !S_ISDIR(st->st_mode) ? (uint64_t)st->st_nlink : 1);
-	(*files)++;
-}
-
-static DIR *open_below(int dir_fd, const char *name)
-{
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (fd >= 0 && !dir)
-		rh_close(fd);
-	return dir;
-}
-
-void rh_usage_walk(const char *path, int64_t deadline_ms, uint64_t *bytes, uint64_t *files)
-{
-	DIR *stack[DEPTH_MAX] = {open_below(AT_FDCWD, path)};
-	int depth = stack[0] ? 0 : -1;
-	struct stat st;
-	dev_t dev = 0;
-
-	if (depth == 0 && fstat(dirfd(stack[0]), &st) == 0)
-		dev = st.st_dev;
-	while (depth >= 0) {
-		struct dirent *entry = rh_now_ms() < deadline_ms ? readdir(stack[depth]) : NULL;
-
-		if (!entry) {
-			(void)closedir(stack[depth--]);
-			continue;
-		}
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-			fstatat(dirfd(stack[depth]), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-			st.st_dev != dev)
-			continue;
-		count(&st, bytes, files);
-		if (!S_ISDIR(st.st_mode) || depth + 1 == DEPTH_MAX)
-			continue;
-		stack[depth + 1] = open_below(dirfd(stack[depth]), entry->d_name);
-		if (stack[depth + 1])
-			depth++;
-	}
-}
-
-/* Files that were deleted and are still open take space that no walk sees. */
-struct deleted {
-	size_t n;
-	struct {
-		dev_t dev;
-		ino_t ino;
-	} seen[DELETED_MAX];
-};
-
-static void add_deleted(
-	struct deleted *deleted, const struct stat *st, uint64_t *bytes, uint64_t *files)
-{
-	for (size_t i = 0; i < deleted->n; i++) {
-		if (deleted->seen[i].ino == st->st_ino && deleted->seen[i].dev == st->st_dev)
-			return;
-	}
-	if (deleted->n == DELETED_MAX)
-		return;
-	deleted->seen[deleted->n].dev = st->st_dev;
-	deleted->seen[deleted->n++].ino = st->st_ino;
-	*bytes += (uint64_t)st->st_blocks * BLOCK_BYTES;
-	(*files)++;
-}
-
-static void count_descriptors(
-	pid_t pid, struct deleted *deleted, int64_t deadline_ms, uint64_t *bytes, uint64_t *files)
-{
-	char path[64];
-	DIR *dir = NULL;
-	struct dirent *entry = NULL;
-	struct stat st;
-	struct statfs fs;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	dir = opendir(path);
-	while (dir && rh_now_ms() < deadline_ms && (entry = readdir(dir))) {
-		if (fstatat(dirfd(dir), entry->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
-			st.st_nlink > 0)
-			continue;
-		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", (int)pid, entry->d_name);
-		/* What is in memory counts as memory. */
-		if (statfs(path, &fs) == 0 && fs.f_type != TMPFS_MAGIC &&
-			fs.f_type != HUGETLBFS_MAGIC)
-			add_deleted(deleted, &st, bytes, files);
-	}
-	if (dir)
-		(void)closedir(dir);
-}
-
-static void count_deleted(
-	const struct rh_cgroups *cgroups, int64_t deadline_ms, uint64_t *bytes, uint64_t *files)
-{
-	_cleanup_(rh_freep) struct deleted *deleted = calloc(1, sizeof(*deleted));
-	char path[PATH_MAX + 32];
-	FILE *procs = NULL;
-	_cleanup_(rh_freep) char *line = NULL;
-	size_t size = 0;
-
-	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", cgroups->paths[RH_CONTROLLER_PIDS]);
-	procs = fopen(path, "re");
-	while (deleted && procs && rh_now_ms() < deadline_ms && getline(&line, &size, procs) > 0)
-		count_descriptors(
-			(pid_t)strtol(line, NULL, 10), deleted, deadline_ms, bytes, files);
-	if (procs)
-		(void)fclose(procs);
 }
 
 /* Each file system once. */
@@ -218,24 +96,35 @@ static void add_file_systems(const struct rh_usage_target *target, struct rh_usa
 	}
 }
 
+/* The files of the engine are few and come first: a tree without end must not hide them. */
 static void measure(const struct rh_usage_target *target, const struct rh_cgroups *cgroups,
 	struct rh_usage *usage)
 {
 	int64_t began_ms = rh_now_ms();
-	int64_t deadline_ms = began_ms + RH_USAGE_WALK_MS;
+	struct rh_usage_count count = {
+		.deadline_ms = began_ms + target->budget_ms,
+		.stop = target->stop,
+		.files_max = target->files_max,
+	};
 
-	for (int i = 0; i < RH_USAGE_PATHS; i++) {
-		uint64_t before = usage->disk_bytes;
+	rh_usage_count_engine(target->init, &count);
+	for (int i = 0; i < RH_USAGE_PATHS && rh_usage_goes_on(&count); i++) {
+		uint64_t before = count.bytes;
 
 		if (target->paths[i])
-			rh_usage_walk(target->paths[i], deadline_ms, &usage->disk_bytes,
-				&usage->disk_files);
+			rh_usage_walk(target->paths[i], &count);
 		if (i == RH_USAGE_TOOLS)
-			usage->tools_bytes = usage->disk_bytes - before;
+			usage->tools_bytes = count.bytes - before;
 	}
-	count_deleted(cgroups, deadline_ms, &usage->disk_bytes, &usage->disk_files);
+	if (rh_usage_goes_on(&count))
+		rh_usage_count_held(cgroups, &count);
+	usage->disk_bytes = count.bytes;
+	usage->disk_files = count.files;
+	usage->too_deep = count.too_deep;
+	usage->too_many = count.too_many;
+	usage->cut = count.cut;
+	usage->measured = !count.cut && !count.failed;
 	usage->measure_ms = (uint64_t)(rh_now_ms() - began_ms);
-	usage->measured = true;
 }
 
 /*
@@ -272,27 +161,36 @@ static void look_for_suspect(const struct rh_usage_target *target, struct rh_usa
 		usage->killed = syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0;
 }
 
+static void take_rest(const struct rh_usage_target *target, const struct rh_cgroups *cgroups,
+	struct rh_usage *usage)
+{
+	char path[64];
+	char text[1024];
+
+	if (cgroups) {
+		uint64_t hits =
+			rh_cgroup_number(cgroups, RH_CONTROLLER_PIDS, "pids.events", "max ");
+
+		usage->n_pids = rh_cgroup_number(cgroups, RH_CONTROLLER_PIDS, "pids.current", "");
+		usage->pids_max = rh_cgroup_number(cgroups, RH_CONTROLLER_PIDS, "pids.max", "");
+		usage->pids_hits = hits == RH_CGROUP_UNKNOWN ? 0 : hits;
+	}
+	(void)snprintf(path, sizeof(path), "/proc/%d/io", (int)target->worker);
+	if (rh_read_file_at(AT_FDCWD, path, text, sizeof(text)) > 0)
+		usage->output_bytes = number_after(text, "rchar: ");
+	add_file_systems(target, usage);
+	look_for_suspect(target, usage);
+}
+
 void rh_usage_take(const struct rh_usage_target *target, struct rh_usage *ret_usage)
 {
 	struct rh_usage usage = {.pids_max = RH_CGROUP_UNKNOWN};
 	struct rh_cgroups cgroups;
-	char path[64];
-	char text[1024];
+	bool is_there = rh_cgroups_of(target->init, &cgroups) == 0;
 
-	if (rh_cgroups_of(target->init, &cgroups) == 0) {
-		uint64_t hits =
-			rh_cgroup_number(&cgroups, RH_CONTROLLER_PIDS, "pids.events", "max ");
-
-		usage.n_pids = rh_cgroup_number(&cgroups, RH_CONTROLLER_PIDS, "pids.current", "");
-		usage.pids_max = rh_cgroup_number(&cgroups, RH_CONTROLLER_PIDS, "pids.max", "");
-		usage.pids_hits = hits == RH_CGROUP_UNKNOWN ? 0 : hits;
-		if (target->measure)
-			measure(target, &cgroups, &usage);
-	}
-	(void)snprintf(path, sizeof(path), "/proc/%d/io", (int)target->worker);
-	if (rh_read_file_at(AT_FDCWD, path, text, sizeof(text)) > 0)
-		usage.output_bytes = number_after(text, "rchar: ");
-	add_file_systems(target, &usage);
-	look_for_suspect(target, &usage);
+	if (is_there && target->measure)
+		measure(target, &cgroups, &usage);
+	if (!target->only)
+		take_rest(target, is_there ? &cgroups : NULL, &usage);
 	*ret_usage = usage;
 }

@@ -37,15 +37,31 @@
 
 /* What others free in the same second hides a job's growth; so it is measured now and then. */
 #define MEASURE_EVERY_MS INT64_C(30000)
-/* Walking may take a twentieth of a processor's time. */
-#define MEASURE_PAUSE 20
+/* Walking may take a twentieth of a processor's time; but a job's many files buy it no more. */
+#define MEASURE_PAUSE        20
+#define MEASURE_PAUSE_MAX_MS INT64_C(20000)
+/*
+ * A measurement that was cut is tried again at once, with twice the time. One that takes long keeps
+ * neither other jobs waiting nor the rest of what is watched. After 64 seconds it is given up.
+ */
+#define WALK_MS   INT64_C(2000)
+#define LEVEL_MAX 5u
 
 struct look {
 	uv_work_t work;
 	struct rh_job *job;
+	bool is_long; /* it only measures, and others go on beside it */
+	atomic_bool stop;
+	uint64_t grown_bytes, grown_files; /* when it began */
 	struct rh_usage_target target;
 	struct rh_usage usage;
 };
+
+static void drop(struct look *look)
+{
+	rh_usage_target_deinit(&look->target);
+	free(look);
+}
 
 static void on_work(uv_work_t *work)
 {
@@ -110,23 +126,12 @@ static void judge_output(struct rh_job *job, const struct rh_usage *usage)
 			bytes >> 20, limit >> 20, job->profile->name);
 }
 
+/* What was counted is there, whether it was all or not. */
 static void judge_disk(struct rh_job *job, const struct rh_usage *usage)
 {
 	const struct rh_profile *profile = job->profile;
-	struct rh_job_watch *watch = &job->watch;
 
-	/* Each second's growth counts, whoever shrinks later. */
-	if (watch->looked && usage->fs_bytes > watch->last.fs_bytes)
-		watch->grown_bytes += usage->fs_bytes - watch->last.fs_bytes;
-	if (watch->looked && usage->fs_files > watch->last.fs_files)
-		watch->grown_files += usage->fs_files - watch->last.fs_files;
-	if (usage->measured) {
-		watch->grown_bytes = watch->grown_files = 0;
-		watch->measured_ms = rh_now_ms();
-		watch->pause_ms = (int64_t)usage->measure_ms * MEASURE_PAUSE;
-		watch->measured = *usage;
-	}
-	if (rh_weakened("watch-disk") || !usage->measured)
+	if (rh_weakened("watch-disk"))
 		return;
 	if (profile->disk_bytes > 0 && usage->disk_bytes > profile->disk_bytes)
 		lose(job,
@@ -138,6 +143,53 @@ static void judge_disk(struct rh_job *job, const struct rh_usage *usage)
 			"the job made more files than it may (%" PRIu64 " of %" PRIu64
 			"); raise `files` of profile %s if it needs them",
 			usage->disk_files, profile->disk_files, profile->name);
+	else if (usage->too_deep)
+		lose(job,
+			"the job has more than %d directories that lie deeper than %d others: what "
+			"is in them cannot be counted; nest fewer of them",
+			RH_USAGE_LATER, RH_USAGE_DEPTH);
+	else if (usage->too_many)
+		lose(job,
+			"the job holds more than %zu files that it has deleted: they cannot be "
+			"counted; close some of them",
+			RH_USAGE_HELD);
+	else if (usage->cut && job->watch.level == LEVEL_MAX)
+		lose(job,
+			"what the job has on the disk could not be counted, in %u tries of up to "
+			"%" PRId64 " s each (%" PRIu64
+			" files were): it has too many of them, or moves what is looked at; lower "
+			"`files` of profile %s to have its jobs told sooner",
+			LEVEL_MAX + 1, (WALK_MS << LEVEL_MAX) / 1000, usage->disk_files,
+			profile->name);
+	else if (usage->cut)
+		job->watch.level++;
+}
+
+static void judge_growth(struct rh_job *job, const struct rh_usage *usage)
+{
+	struct rh_job_watch *watch = &job->watch;
+
+	/* Each second's growth counts, whoever shrinks later. */
+	if (watch->looked && usage->fs_bytes > watch->last.fs_bytes)
+		watch->grown_bytes += usage->fs_bytes - watch->last.fs_bytes;
+	if (watch->looked && usage->fs_files > watch->last.fs_files)
+		watch->grown_files += usage->fs_files - watch->last.fs_files;
+}
+
+static void note_measured(struct rh_job_watch *watch, const struct look *look)
+{
+	const struct rh_usage *usage = &look->usage;
+
+	/* What grew while a long one went on may lie where it had been before. */
+	watch->grown_bytes = look->is_long ? watch->grown_bytes - look->grown_bytes : 0;
+	watch->grown_files = look->is_long ? watch->grown_files - look->grown_files : 0;
+	watch->measured_ms = rh_now_ms();
+	watch->pause_ms = (int64_t)usage->measure_ms * MEASURE_PAUSE;
+	if (watch->pause_ms > MEASURE_PAUSE_MAX_MS)
+		watch->pause_ms = MEASURE_PAUSE_MAX_MS;
+	watch->measured = *usage;
+	if (watch->level > 0 && (int64_t)usage->measure_ms < (WALK_MS << watch->level) / 4)
+		watch->level--;
 }
 
 /* Before the limit that it counts in, too, since its reason says more. */
@@ -145,8 +197,7 @@ static void judge_tools(struct rh_job *job, const struct rh_usage *usage)
 {
 	uint64_t limit = job->profile->tools_bytes;
 
-	if (usage->measured && limit > 0 && usage->tools_bytes > limit &&
-		!rh_weakened("watch-tools"))
+	if (limit > 0 && usage->tools_bytes > limit && !rh_weakened("watch-tools"))
 		lose(job,
 			"the job changed more of its tool cache than it may (%" PRIu64
 			" MiB of %" PRIu64
@@ -190,12 +241,22 @@ static bool is_watched(const struct rh_job *job)
 static void judge(struct rh_job *job, const struct rh_usage *usage)
 {
 	static void (*const judges[])(struct rh_job * job, const struct rh_usage *usage) = {
-		judge_suspect, judge_pids, judge_output, judge_tools, judge_disk};
+		judge_suspect, judge_pids, judge_output, judge_growth};
 
 	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]) && is_watched(job); i++)
 		judges[i](job, usage);
 	job->watch.last = *usage;
 	job->watch.looked = true;
+}
+
+static void judge_measure(struct rh_job *job, const struct look *look)
+{
+	if (look->usage.measured)
+		note_measured(&job->watch, look);
+	job->watch.was_cut = look->usage.cut;
+	judge_tools(job, &look->usage);
+	if (is_watched(job))
+		judge_disk(job, &look->usage);
 }
 
 static void on_work_done(uv_work_t *work, int status)
@@ -204,16 +265,21 @@ static void on_work_done(uv_work_t *work, int status)
 	struct rh_job *job = look->job;
 
 	job->n_async--;
-	job->watch.busy = false;
+	if (look->is_long)
+		job->watch.stop = NULL;
+	else
+		job->watch.busy = false;
 	if (look->target.measure)
-		job->all->measuring = false;
+		job->all->measuring[look->is_long] = false;
 	if (status == 0 && is_watched(job)) {
 		free(job->watch.layer);
 		job->watch.layer = rh_steal(&look->target.paths[0]);
-		judge(job, &look->usage);
+		if (!look->is_long)
+			judge(job, &look->usage);
+		if ((look->usage.measured || look->usage.cut) && is_watched(job))
+			judge_measure(job, look);
 	}
-	rh_usage_target_deinit(&look->target);
-	free(look);
+	drop(look);
 	rh_job_maybe_free(job);
 }
 
@@ -229,7 +295,11 @@ static bool wants_measure(const struct rh_job *job)
 	uint64_t files = watch->measured.disk_files + watch->grown_files;
 	uint64_t tools = watch->measured.tools_bytes + watch->grown_bytes;
 
-	if (job->all->measuring || age_ms < watch->pause_ms)
+	if (job->all->measuring[watch->level > 0])
+		return false;
+	if (watch->was_cut)
+		return true;
+	if (age_ms < watch->pause_ms)
 		return false;
 	return (job->profile->disk_bytes > 0 && bytes > job->profile->disk_bytes) ||
 		(job->profile->disk_files > 0 && files > job->profile->disk_files) ||
@@ -244,6 +314,8 @@ static int fill_target(struct rh_job *job, struct rh_usage_target *target)
 	target->init = rh_container_pid(job->container);
 	target->worker = job->worker_pid;
 	target->measure = wants_measure(job);
+	target->budget_ms = WALK_MS << job->watch.level;
+	target->files_max = job->profile->disk_files;
 	target->suspect = job->watch.suspect;
 	target->paths[0] = job->watch.layer ? strdup(job->watch.layer) : NULL;
 	target->paths[RH_USAGE_TOOLS] = dir ? strdup(dir) : NULL;
@@ -261,16 +333,26 @@ static void look_at(struct rh_job *job)
 	if (!look)
 		return; /* in a second again */
 	look->job = job;
-	if (fill_target(job, &look->target) < 0 ||
-		uv_queue_work(job->all->options.loop, &look->work, on_work, on_work_done) < 0) {
-		rh_usage_target_deinit(&look->target);
-		free(look);
+	if (fill_target(job, &look->target) < 0) {
+		drop(look);
+		return;
+	}
+	look->is_long = look->target.measure && job->watch.level > 0;
+	look->target.only = look->is_long;
+	look->target.stop = &look->stop;
+	look->grown_bytes = job->watch.grown_bytes;
+	look->grown_files = job->watch.grown_files;
+	if (uv_queue_work(job->all->options.loop, &look->work, on_work, on_work_done) < 0) {
+		drop(look);
 		return;
 	}
 	job->n_async++;
-	job->watch.busy = true;
+	if (look->is_long)
+		job->watch.stop = &look->stop;
+	else
+		job->watch.busy = true;
 	if (look->target.measure)
-		job->all->measuring = true;
+		job->all->measuring[look->is_long] = true;
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -278,13 +360,21 @@ static void on_tick(uv_timer_t *timer)
 	struct rh_jobs *jobs = timer->data;
 
 	for (struct rh_job *job = jobs->jobs; job; job = job->next) {
-		if (!is_watched(job))
+		if (!is_watched(job)) {
+			rh_job_watch_stop(job);
 			continue;
+		}
 		judge_steps(job);
 		if (!job->watch.busy)
 			look_at(job);
 	}
 	rh_jobs_retire_due(jobs);
+}
+
+void rh_job_watch_stop(struct rh_job *job)
+{
+	if (job->watch.stop)
+		atomic_store_explicit(job->watch.stop, true, memory_order_relaxed);
 }
 
 int rh_jobs_watch_start(struct rh_jobs *jobs)

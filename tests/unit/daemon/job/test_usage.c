@@ -6,7 +6,9 @@
 
 #include "broker/daemon/job/usage.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,11 @@ static void clean(void)
 	rh_test_remove_tree(dir);
 }
 
+static struct rh_usage_count counting(void)
+{
+	return (struct rh_usage_count){.deadline_ms = rh_now_ms() + 30000};
+}
+
 static const char *at(const char *name)
 {
 	static char path[4][128];
@@ -55,7 +62,7 @@ static void write_file(const char *name, size_t size)
 
 START_TEST(a_tree_is_counted_without_what_links_name)
 {
-	uint64_t bytes = 0, files = 0;
+	struct rh_usage_count count = counting();
 
 	ck_assert_int_eq(mkdir(at("deep"), 0755), 0);
 	write_file("one", 1 << 20);
@@ -63,30 +70,100 @@ START_TEST(a_tree_is_counted_without_what_links_name)
 	ck_assert_int_eq(link(at("one"), at("deep/again")), 0);
 	ck_assert_int_eq(symlink("/usr", at("out")), 0);
 	ck_assert_int_eq(symlink("..", at("deep/up")), 0);
-	rh_usage_walk(dir, rh_now_ms() + 10000, &bytes, &files);
-	ck_assert_uint_eq(files, 6);
-	ck_assert_uint_ge(bytes, 3 << 19);
-	ck_assert_uint_lt(bytes, (3 << 19) + 65536);
+	rh_usage_walk(dir, &count);
+	ck_assert_uint_eq(count.files, 6);
+	ck_assert_uint_ge(count.bytes, 3 << 19);
+	ck_assert_uint_lt(count.bytes, (3 << 19) + 65536);
+	ck_assert(!count.cut && !count.too_deep);
 }
 END_TEST
 
-START_TEST(a_walk_ends_at_its_deadline_and_at_any_depth)
+START_TEST(a_walk_that_is_cut_says_so)
 {
-	uint64_t bytes = 0, files = 0;
-	char path[1024];
+	struct rh_usage_count count = counting();
+	atomic_bool stop = true;
+
+	write_file("one", 1 << 20);
+	write_file("two", 1 << 20);
+	count.deadline_ms = rh_now_ms() - 1;
+	rh_usage_walk(dir, &count);
+	ck_assert_uint_eq(count.files, 0);
+	ck_assert(count.cut);
+	count = counting();
+	count.stop = &stop;
+	rh_usage_walk(dir, &count);
+	ck_assert(count.cut);
+	/* More than there may be is enough to know. */
+	count = counting();
+	count.files_max = 1;
+	rh_usage_walk(dir, &count);
+	ck_assert_uint_eq(count.files, 2);
+	ck_assert(!count.cut);
+	count = counting();
+	rh_usage_walk("/no/such/place", &count);
+	ck_assert_uint_eq(count.files, 0);
+	ck_assert(!count.cut);
+	/* Without a descriptor nothing is seen, which is not the same as that there is nothing. */
+	rh_usage_failed(&count, EMFILE);
+	ck_assert(count.failed && !count.cut);
+}
+END_TEST
+
+/* So many directories in each other, made from within, with a file in the last one. */
+static void make_deep(const char *name, int depth)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(rh_closep) int file = -1;
+
+	for (int i = 0; i < depth; i++) {
+		int next = -1;
+
+		(void)mkdirat(fd, i == 0 ? name : "d", 0755);
+		next = openat(fd, i == 0 ? name : "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		ck_assert_int_ge(next, 0);
+		rh_close(fd);
+		fd = next;
+	}
+	file = openat(fd, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	ck_assert_int_eq(posix_fallocate(file, 0, 1 << 20), 0);
+	rh_close(fd);
+}
+
+START_TEST(whatever_lies_deep_is_counted)
+{
+	struct rh_usage_count count = counting();
+
+	make_deep("a", 70);
+	make_deep("b", 1000);
+	rh_usage_walk(dir, &count);
+	ck_assert_uint_eq(count.files, 70 + 1000 + 2);
+	ck_assert_uint_ge(count.bytes, 2 << 20);
+	ck_assert(!count.cut && !count.too_deep);
+}
+END_TEST
+
+START_TEST(deep_trees_have_a_bound)
+{
+	struct rh_usage_count count = counting();
+	char path[PATH_MAX];
 	size_t n = (size_t)snprintf(path, sizeof(path), "%s", dir);
 
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < RH_USAGE_DEPTH - 1; i++) {
 		n += (size_t)snprintf(path + n, sizeof(path) - n, "/d");
 		ck_assert_int_eq(mkdir(path, 0755), 0);
 	}
-	rh_usage_walk(dir, rh_now_ms() + 10000, &bytes, &files);
-	ck_assert_uint_ge(files, 50);
-	files = 0;
-	rh_usage_walk(dir, rh_now_ms() - 1, &bytes, &files);
-	ck_assert_uint_eq(files, 0);
-	rh_usage_walk("/no/such/place", rh_now_ms() + 1000, &bytes, &files);
-	ck_assert_uint_eq(files, 0);
+	for (int i = 0; i < RH_USAGE_LATER; i++) {
+		(void)snprintf(path + n, sizeof(path) - n, "/%d", i);
+		ck_assert_int_eq(mkdir(path, 0755), 0);
+	}
+	rh_usage_walk(dir, &count);
+	ck_assert_uint_eq(count.files, RH_USAGE_DEPTH - 1 + RH_USAGE_LATER);
+	ck_assert(!count.too_deep);
+	(void)snprintf(path + n, sizeof(path) - n, "/more");
+	ck_assert_int_eq(mkdir(path, 0755), 0);
+	count = counting();
+	rh_usage_walk(dir, &count);
+	ck_assert(count.too_deep);
 }
 END_TEST
 
@@ -110,7 +187,8 @@ END_TEST
 
 START_TEST(a_process_is_looked_at)
 {
-	struct rh_usage_target target = {.init = getpid(), .worker = getpid(), .measure = true};
+	struct rh_usage_target target = {
+		.init = getpid(), .worker = getpid(), .measure = true, .budget_ms = 30000};
 	struct rh_usage usage;
 
 	target.paths[1] = strdup(dir);
@@ -124,6 +202,14 @@ START_TEST(a_process_is_looked_at)
 	/* This path is the container's own directory. */
 	ck_assert_uint_ge(usage.tools_bytes, 1 << 20);
 	ck_assert_uint_le(usage.tools_bytes, usage.disk_bytes);
+	/* Without time there is no measurement. */
+	target.budget_ms = 0;
+	target.only = true;
+	rh_usage_take(&target, &usage);
+	ck_assert(!usage.measured);
+	ck_assert(usage.cut);
+	ck_assert_uint_eq(usage.fs_bytes, 0);
+	target.only = false;
 	/* Who is gone has nothing. */
 	target.init = target.worker = 0x3fffffff;
 	rh_usage_take(&target, &usage);
@@ -173,8 +259,8 @@ static void tests(Suite *suite)
 {
 	TCase *usage = tcase_create("usage");
 	const TTest *const all[] = {a_tree_is_counted_without_what_links_name,
-		a_walk_ends_at_its_deadline_and_at_any_depth, the_writable_layer_is_found,
-		a_process_is_looked_at};
+		a_walk_that_is_cut_says_so, whatever_lies_deep_is_counted, deep_trees_have_a_bound,
+		the_writable_layer_is_found, a_process_is_looked_at};
 
 	tcase_add_checked_fixture(usage, make, clean);
 	tcase_set_timeout(usage, 60);
