@@ -64,7 +64,7 @@ static int locate_remote(
 	return 0;
 }
 
-/* Without "." and "..", by the letters alone, as .NET's Path.GetFullPath() does. */
+/* Without "." and "..", by the letters alone, as .NET does before it opens a file. */
 static char *full_path(const char *path)
 {
 	char *full = rh_must(calloc(1, strlen(path) + 2));
@@ -97,9 +97,7 @@ static int locate(
 	action->local = true;
 	action->repository = rh_dup("");
 	action->ref = rh_dup("");
-	_cleanup_(rh_freep) char *path = rh_fmt("%s/%s", job->workspace, uses);
-
-	action->dir = full_path(path);
+	action->dir = rh_fmt("%s/%s", job->workspace, uses);
 	return 0;
 }
 
@@ -112,8 +110,10 @@ static int load_definition(struct rh_action *action, const char *uses, struct rh
 	for (size_t i = 0; r && i < sizeof(names) / sizeof(names[0]); i++) {
 		_cleanup_(rh_freep) char *path = rh_fmt("%s/%s", action->dir, names[i]);
 
+		_cleanup_(rh_freep) char *full = full_path(path);
+
 		text.size = 0;
-		r = rh_file_read(path, &text);
+		r = rh_file_read(full, &text);
 		if (r && r != -ENOENT && r != -ENOTDIR)
 			return rh_err_set(err, r, "%s: %s", path, strerror(-r));
 	}
