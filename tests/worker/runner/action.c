@@ -109,7 +109,6 @@ static int load_definition(struct rh_action *action, const char *uses, struct rh
 
 	for (size_t i = 0; r && i < sizeof(names) / sizeof(names[0]); i++) {
 		_cleanup_(rh_freep) char *path = rh_fmt("%s/%s", action->dir, names[i]);
-
 		_cleanup_(rh_freep) char *full = full_path(path);
 
 		text.size = 0;
