@@ -13,26 +13,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RH_TEST_MAIN(name, ...)                                             \
-	int main(void)                                                      \
-	{                                                                   \
-		void (*const fill[])(Suite *) = {__VA_ARGS__};              \
-		Suite *suite = suite_create(name);                          \
-                                                                            \
-		for (size_t i = 0; i < sizeof(fill) / sizeof(fill[0]); i++) \
-			fill[i](suite);                                     \
-                                                                            \
-		SRunner *runner_ = srunner_create(suite);                   \
-                                                                            \
-		srunner_set_tap(runner_, "-");                              \
-		srunner_run_all(runner_, CK_SILENT);                        \
-                                                                            \
-		int n_failed = srunner_ntests_failed(runner_);              \
-                                                                            \
-		srunner_free(runner_);                                      \
-		return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;         \
-	}                                                                   \
+#define RH_TEST_MAIN(name, ...)                        \
+	int main(void)                                 \
+	{                                              \
+		return RH_TEST_RUN(name, __VA_ARGS__); \
+	}                                              \
 	struct rh_require_semicolon_
+
+/* The same for a program with a main() of its own: its exit status. */
+#define RH_TEST_RUN(name, ...) rh_test_run(name, (void (*const[])(Suite *)){__VA_ARGS__, NULL})
+
+static inline int rh_test_run(const char *name, void (*const fill[])(Suite *))
+{
+	Suite *suite = suite_create(name);
+
+	for (; *fill; fill++)
+		(*fill)(suite);
+
+	SRunner *runner = srunner_create(suite);
+
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+
+	int n_failed = srunner_ntests_failed(runner);
+
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
 
 /*
  * ThreadSanitizer makes vfork(2) a fork(2), and gives each process a thread more, which takes a

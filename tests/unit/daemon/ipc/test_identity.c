@@ -13,14 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/daemon/ipc/procfs.h"
-#include "rh-test.h"
+#include "rh-test-self.h"
 #include "runnerhub/fd.h"
 
 static char root[64], worker[128], impostor[128], socket_path[128];
@@ -53,25 +52,6 @@ static int act_as_worker(const char *path, const char *who)
 	return fd >= 0 && read(fd, &byte, 1) == 0 ? 0 : 1;
 }
 
-static void copy_self(const char *to)
-{
-	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
-	struct stat st;
-
-	ck_assert_int_ge(in, 0);
-	ck_assert_int_ge(out, 0);
-	ck_assert_int_eq(fstat(in, &st), 0);
-	for (off_t left = st.st_size; left > 0;) {
-		ssize_t n = sendfile(out, in, NULL, (size_t)left);
-
-		ck_assert_int_gt(n, 0);
-		left -= n;
-	}
-	(void)close(in);
-	(void)close(out);
-}
-
 static void set_up(void)
 {
 	char bin[80];
@@ -83,8 +63,8 @@ static void set_up(void)
 	(void)snprintf(socket_path, sizeof(socket_path), "%s/s.sock", root);
 	ck_assert_int_eq(mkdir(root, 0755), 0);
 	ck_assert_int_eq(mkdir(bin, 0755), 0);
-	copy_self(worker);
-	copy_self(impostor);
+	ck_assert_int_eq(rh_test_copy_self(worker), 0);
+	ck_assert_int_eq(rh_test_copy_self(impostor), 0);
 	listener = rh_unix_listen(socket_path, SOCK_SEQPACKET, 0666, 8);
 	ck_assert_int_ge(listener, 0);
 	child = 0;
@@ -324,26 +304,9 @@ static void tests(Suite *suite)
 	suite_add_tcase(suite, tcase);
 }
 
-static int run_tests(void)
-{
-	Suite *suite = suite_create("identity");
-
-	tests(suite);
-
-	SRunner *runner = srunner_create(suite);
-
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-
-	int n_failed = srunner_ntests_failed(runner);
-
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "--act-as-worker") == 0)
 		return act_as_worker(argv[2], argv[3]);
-	return run_tests();
+	return RH_TEST_RUN("identity", tests);
 }

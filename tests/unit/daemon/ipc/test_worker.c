@@ -6,43 +6,21 @@
 
 #include "broker/daemon/ipc/worker.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/daemon/ipc/procfs.h"
-#include "rh-test.h"
+#include "rh-test-self.h"
 
 static char root[64], bin[128], worker[160];
 static pid_t child;
-
-static int copy_self(const char *to)
-{
-	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
-	struct stat st;
-
-	if (in < 0 || out < 0 || fstat(in, &st) < 0)
-		return -1;
-	for (off_t left = st.st_size; left > 0;) {
-		ssize_t n = sendfile(out, in, NULL, (size_t)left);
-
-		if (n <= 0)
-			return -1;
-		left -= n;
-	}
-	(void)close(in);
-	return close(out);
-}
 
 static void set_up(void)
 {
@@ -51,7 +29,7 @@ static void set_up(void)
 	(void)snprintf(worker, sizeof(worker), "%s/Runner.Worker", bin);
 	ck_assert_int_eq(mkdir(root, 0755), 0);
 	ck_assert_int_eq(mkdir(bin, 0755), 0);
-	ck_assert_int_eq(copy_self(worker), 0);
+	ck_assert_int_eq(rh_test_copy_self(worker), 0);
 	child = 0;
 }
 
@@ -70,27 +48,12 @@ static int make_own_bin(void)
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 		mount("tmpfs", bin, "tmpfs", 0, NULL) < 0)
 		return -1;
-	return copy_self(worker);
+	return rh_test_copy_self(worker);
 }
 
-/* Returns when it runs. */
 static void start(const char *program, bool own_namespace)
 {
-	int ready[2];
-	char c = 0;
-
-	ck_assert_int_eq(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if ((own_namespace && make_own_bin() < 0) || dup2(ready[1], STDOUT_FILENO) < 0)
-			_exit(1);
-		(void)execl(program, program, "--wait", (char *)NULL);
-		_exit(127);
-	}
-	(void)close(ready[1]);
-	ck_assert_int_eq(read(ready[0], &c, 1), 1);
-	(void)close(ready[0]);
+	child = rh_test_start_self(program, own_namespace ? make_own_bin : NULL);
 }
 
 static bool is_of(const char *of)
@@ -119,7 +82,7 @@ START_TEST(a_copy_elsewhere_is_not)
 	char copy[160];
 
 	(void)snprintf(copy, sizeof(copy), "%s/Runner.Worker", root);
-	ck_assert_int_eq(copy_self(copy), 0);
+	ck_assert_int_eq(rh_test_copy_self(copy), 0);
 	start(copy, false);
 	ck_assert(!is_of(root));
 }
@@ -142,7 +105,7 @@ START_TEST(one_that_was_removed_is_not)
 	start(worker, false);
 	ck_assert_int_eq(unlink(worker), 0);
 	ck_assert(!is_of(root));
-	ck_assert_int_eq(copy_self(worker), 0);
+	ck_assert_int_eq(rh_test_copy_self(worker), 0);
 	ck_assert(!is_of(root));
 }
 END_TEST
@@ -160,30 +123,7 @@ static void tests(Suite *suite)
 	suite_add_tcase(suite, tcase);
 }
 
-static int run_tests(void)
-{
-	Suite *suite = suite_create("worker");
-
-	tests(suite);
-
-	SRunner *runner = srunner_create(suite);
-
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-
-	int n_failed = srunner_ntests_failed(runner);
-
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 int main(int argc, char **argv)
 {
-	if (argc != 2 || strcmp(argv[1], "--wait") != 0)
-		return run_tests();
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (write(STDOUT_FILENO, "x", 1) != 1)
-		return 1;
-	for (;;)
-		(void)pause();
+	return rh_test_is_self(argc, argv) ? rh_test_self_main() : RH_TEST_RUN("worker", tests);
 }

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,7 +18,7 @@
 
 #include "attached.h"
 #include "broker/daemon/ipc/procfs.h"
-#include "rh-test.h"
+#include "rh-test-self.h"
 
 /* A process that waits, as a Worker does while its hook runs; in a mount namespace of its own? */
 static pid_t start_worker(bool own_namespace)
@@ -297,46 +296,13 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
 	return r;
 }
 
-static void copy_self(const char *to)
-{
-	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
-	struct stat st;
-
-	ck_assert_int_ge(in, 0);
-	ck_assert_int_ge(out, 0);
-	ck_assert_int_eq(fstat(in, &st), 0);
-	for (off_t left = st.st_size; left > 0;) {
-		ssize_t n = sendfile(out, in, NULL, (size_t)left);
-
-		ck_assert_int_gt(n, 0);
-		left -= n;
-	}
-	(void)close(in);
-	(void)close(out);
-}
-
 /* This program as the runner's Worker: nobody's job. */
 static pid_t start_real_worker(void)
 {
 	const char *program = in_root("bin/Runner.Worker");
-	int ready[2];
-	char c = 0;
 
-	copy_self(program);
-	ck_assert_int_eq(pipe(ready), 0);
-
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		(void)dup2(ready[1], STDOUT_FILENO);
-		(void)execl(program, program, "--wait", (char *)NULL);
-		_exit(127);
-	}
-	(void)close(ready[1]);
-	ck_assert_int_eq(read(ready[0], &c, 1), 1);
-	(void)close(ready[0]);
-	return pid;
+	ck_assert_int_eq(rh_test_copy_self(program), 0);
+	return rh_test_start_self(program, NULL);
 }
 
 /* One that uses _temp keeps it; one that has only just been started gets a fresh one. */
@@ -392,30 +358,7 @@ static void tests(Suite *suite)
 	suite_add_tcase(suite, view);
 }
 
-static int run_tests(void)
-{
-	Suite *suite = suite_create("mount/view");
-
-	tests(suite);
-
-	SRunner *runner = srunner_create(suite);
-
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-
-	int n_failed = srunner_ntests_failed(runner);
-
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 int main(int argc, char **argv)
 {
-	if (argc != 2 || strcmp(argv[1], "--wait") != 0)
-		return run_tests();
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (write(STDOUT_FILENO, "x", 1) != 1)
-		return 1;
-	for (;;)
-		(void)pause();
+	return rh_test_is_self(argc, argv) ? rh_test_self_main() : RH_TEST_RUN("mount/view", tests);
 }

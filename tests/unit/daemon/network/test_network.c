@@ -283,16 +283,5 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], RH_NETWORK_HELPER_OPTION) == 0)
 		return rh_network_helper_main();
-
-	Suite *suite = suite_create("network");
-	SRunner *runner = NULL;
-	int n_failed = 0;
-
-	tests(suite);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	n_failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return RH_TEST_RUN("network", tests);
 }
