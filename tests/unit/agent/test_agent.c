@@ -368,13 +368,14 @@ END_TEST
 
 static void send_kill(uint64_t id, const char *why)
 {
-	const struct rh_wire_step_ref ref = {.job = rig.job, .step = id};
-	uint8_t body[sizeof(ref) + 64];
+	struct {
+		struct rh_wire_step_ref ref;
+		char why[64];
+	} body = {.ref = {.job = rig.job, .step = id}};
 
-	memcpy(body, &ref, sizeof(ref));
-	memcpy(body + sizeof(ref), why, strlen(why));
-	ck_assert_int_eq(rh_wire_send(rig.broker, RH_WIRE_STEP_KILL, body,
-				 sizeof(ref) + strlen(why), NULL, 0),
+	(void)snprintf(body.why, sizeof(body.why), "%s", why);
+	ck_assert_int_eq(rh_wire_send(rig.broker, RH_WIRE_STEP_KILL, &body,
+				 sizeof(body.ref) + strlen(why), NULL, 0),
 		0);
 }
 

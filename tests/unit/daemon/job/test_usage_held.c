@@ -23,7 +23,7 @@
 #include "runnerhub/clock.h"
 #include "runnerhub/fd.h"
 
-#define MIB (1 << 20)
+#define MIB ((size_t)1024 * 1024)
 
 static char dir[] = "/var/tmp/rh-held-XXXXXX"; /* not in memory */
 static struct rh_cgroups cgroups;
