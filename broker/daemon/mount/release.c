@@ -19,6 +19,7 @@
 #include "broker/daemon/mount/tree.h"
 #include "broker/daemon/mount/workspace.h"
 #include "runnerhub/cleanup.h"
+#include "runnerhub/weaken.h"
 
 #define ACTIONS "_actions"
 
@@ -78,8 +79,11 @@ static bool has(const char *work, const char *name)
  */
 static int clear_actions(const struct rh_ledger *ledger, struct rh_err *err)
 {
-	int r = rh_ledger_trash(ledger, ledger->work_fd, ACTIONS);
+	int r = 0;
 
+	if (rh_weakened("actions-moved"))
+		return 0;
+	r = rh_ledger_trash(ledger, ledger->work_fd, ACTIONS);
 	if (r == -EPERM && rh_tree_unlock(ledger->work_fd, ACTIONS) == 0)
 		r = rh_ledger_trash(ledger, ledger->work_fd, ACTIONS);
 	if (r == 0 || r == -ENOENT || r == -EBUSY || r == -EXDEV)
